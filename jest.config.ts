@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import type { Config } from 'jest';
+
+/** Tests named *.backend.test.ts run once on every backend; all others run once. */
+const transform: Config['transform'] = {
+  '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } }],
+};
+const common = { testEnvironment: 'node', transform, extensionsToTreatAsEsm: [] };
+const onBackend = (backend: 'tensorflow' | 'wasm') => ({
+  ...common,
+  displayName: backend,
+  globals: { DELTA_DIT_BACKEND: backend },
+  setupFilesAfterEnv: ['<rootDir>/test/set-up-backend.ts'],
+  testMatch: ['<rootDir>/test/**/*.backend.test.ts'],
+});
+const native = ['tfjs-node', 'tfjs-node-gpu'].some((name) =>
+  existsSync(`node_modules/@tensorflow/${name}/lib/napi-v8/tfjs_binding.node`),
+);
+
+const config: Config = {
+  maxWorkers: 2,
+  testTimeout: 120_000,
+  reporters: ['default', '<rootDir>/test/report-unchecked.ts'],
+  projects: [
+    {
+      ...common,
+      displayName: 'plain',
+      testMatch: ['<rootDir>/test/**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '\\.backend\\.test\\.ts$'],
+    },
+    onBackend('wasm'),
+    ...(native ? [onBackend('tensorflow')] : []),
+  ],
+};
+
+export default config;

@@ -1,0 +1,39 @@
+import type { Shape } from '../shape.ts';
+
+/** Element types of checkpoint files, by their safetensors names. */
+export type StoredDtype =
+  | 'F64'
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'F8_E4M3'
+  | 'F8_E5M2'
+  | 'C64'
+  | 'I64'
+  | 'I32'
+  | 'I16'
+  | 'I8'
+  | 'U64'
+  | 'U32'
+  | 'U16'
+  | 'U8'
+  | 'BOOL';
+
+/** A tensor in a file: known by name, shape and type, read only when asked. */
+export interface StoredTensor {
+  readonly name: string;
+  readonly dtype: StoredDtype;
+  readonly shape: Shape;
+  /** The elements, row-major, little-endian, without gaps: `elementCount(shape) * bytesPerElement(dtype)` bytes. */
+  read(): Promise<Uint8Array>;
+}
+
+/** The tensors of one checkpoint, whatever its format. `close` releases the files. */
+export interface TensorArchive {
+  /** Shown in errors. */
+  readonly name: string;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** String metadata of the format (safetensors `__metadata__`), empty where there is none. */
+  readonly metadata: ReadonlyMap<string, string>;
+  close(): Promise<void>;
+}
