@@ -1,9 +1,14 @@
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from 'jest';
 
 /** Tests named *.backend.test.ts run once on every backend; all others run once. */
 const transform: Config['transform'] = {
-  '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } }],
+  '^.+\\.ts$': [
+    '@swc/jest',
+    { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
+  ],
 };
 const common = { testEnvironment: 'node', transform, extensionsToTreatAsEsm: [] };
 const onBackend = (backend: 'tensorflow' | 'wasm') => ({
@@ -17,10 +22,13 @@ const native = ['tfjs-node', 'tfjs-node-gpu'].some((name) =>
   existsSync(`node_modules/@tensorflow/${name}/lib/napi-v8/tfjs_binding.node`),
 );
 
+// Inherited by the workers; test/unchecked.ts appends to it, test/report-unchecked.cjs prints it.
+process.env.DELTA_DIT_UNCHECKED_FILE = join(tmpdir(), `delta-dit-unchecked-${process.pid}.txt`);
+
 const config: Config = {
   maxWorkers: 2,
   testTimeout: 120_000,
-  reporters: ['default', '<rootDir>/test/report-unchecked.ts'],
+  reporters: ['default', '<rootDir>/test/report-unchecked.cjs'],
   projects: [
     {
       ...common,

@@ -44,4 +44,3 @@ export class NumericsError extends DeltaDiTError {
 export class AbortError extends DeltaDiTError {
   override readonly name = 'AbortError';
 }
-

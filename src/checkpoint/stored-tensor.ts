@@ -35,5 +35,11 @@ export interface TensorArchive {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** String metadata of the format (safetensors `__metadata__`), empty where there is none. */
   readonly metadata: ReadonlyMap<string, string>;
+  /**
+   * Reads everything once and compares the checksums; absent where the format has none (safetensors).
+   * @param onBytes is told how many more bytes have been checked.
+   * @throws FormatError when the content is not what was written.
+   */
+  verify?(onBytes?: (bytes: number) => void): Promise<void>;
   close(): Promise<void>;
 }

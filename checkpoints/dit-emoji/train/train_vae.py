@@ -82,14 +82,14 @@ def main() -> None:
         x = batch(images, 32 if step <= args.crop_steps else 64, 16)
         posterior = vae.encode(x).latent_dist
         y = vae.decode(posterior.mean + posterior.std * torch.randn_like(posterior.mean)).sample
-        # KL summed over the latent and divided by the pixels, so that crops weigh the same as whole images
-        l1, mse, kl = (x - y).abs().mean(), (x - y).pow(2).mean(), posterior.kl().mean() / (x[0].numel() / 12288)
+        # KL per latent element: summed over the latent it starves the channels that carry colour
+        l1, mse, kl = (x - y).abs().mean(), (x - y).pow(2).mean(), posterior.kl().mean() / posterior.mean[0].numel()
         (l1 + 2 * mse + 1e-4 * kl).backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         muon.step(); adam.step()
         muon.zero_grad(); adam.zero_grad()
         ema.update(vae)
-        clock.tick(step, l1=float(l1), mse=float(mse), kl=float(kl))
+        clock.tick(step, l1=l1.item(), mse=mse.item(), kl=kl.item())
         if step % 200 == 0 or step == args.steps:
             save_atomically({"model": vae.state_dict(), "ema": ema.shadow, "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step}, state)
             averaged = AutoencoderKL(**CONFIG); averaged.load_state_dict(ema.shadow)

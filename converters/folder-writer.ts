@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { FileError } from '../src/errors.ts';
+
+/** Left free on the disk beside the files. */
+const SPARE_BYTES = 16 * 2 ** 20;
+
+/**
+ * A folder that appears whole or not at all: written beside its place under a temporary name, synced, then renamed.
+ */
+export class FolderWriter {
+  private finished = false;
+
+  private constructor(
+    private readonly out: string,
+    private readonly temporary: string,
+  ) {}
+
+  /** @throws FileError when `out` exists (unless `force`), cannot be written to, or has too little room for `bytes`. */
+  static async create(path: string, { bytes, force }: { bytes: number; force: boolean }): Promise<FolderWriter> {
+    const out = resolve(path);
+    if ((await exists(out)) && !force)
+      throw new FileError(`${path}: exists already; choose another --out, or --force to replace it`);
+    const parent = dirname(out);
+    const temporary = join(parent, `.${basename(out)}.partial-${process.pid}`);
+    return explained(path, async () => {
+      await mkdir(parent, { recursive: true });
+      const { bavail, bsize } = await statfs(parent);
+      if (bavail * bsize < bytes + SPARE_BYTES) {
+        throw new FileError(
+          `${path}: needs ${megabytes(bytes + SPARE_BYTES)} free, the disk has ${megabytes(bavail * bsize)}; free some or use --dtype float16`,
+        );
+      }
+      await rm(temporary, { recursive: true, force: true });
+      await mkdir(temporary);
+      return new FolderWriter(out, temporary);
+    });
+  }
+
+  /** Writes one file piece by piece. @returns its size and sha256 */
+  async file(
+    name: string,
+    fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+  ): Promise<{ name: string; bytes: number; sha256: string }> {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    const handle = await explained(this.out, () => open(join(this.temporary, name), 'wx'));
+    try {
+      await fill(async (chunk) => {
+        hash.update(chunk);
+        await explained(this.out, () => writeFully(handle, chunk));
+        bytes += chunk.length;
+      });
+      await explained(this.out, () => handle.sync());
+    } finally {
+      await handle.close();
+    }
+    return { name, bytes, sha256: hash.digest('hex') };
+  }
+
+  async text(name: string, text: string): Promise<void> {
+    await this.file(name, (write) => write(new TextEncoder().encode(text)));
+  }
+
+  /** Puts the folder in its place; what stood there before is replaced. */
+  async commit(): Promise<void> {
+    await explained(this.out, async () => {
+      await syncFolder(this.temporary);
+      const old = `${this.temporary}.old`;
+      if (await exists(this.out)) await rename(this.out, old);
+      await rename(this.temporary, this.out);
+      await syncFolder(dirname(this.out));
+      this.finished = true;
+      await rm(old, { recursive: true, force: true });
+    });
+  }
+
+  /** Removes what was written, unless it was committed. */
+  async discard(): Promise<void> {
+    if (!this.finished) await rm(this.temporary, { recursive: true, force: true });
+  }
+}
+
+async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, 2 ** 30));
+    done += bytesWritten;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; free some space',
+  EDQUOT: 'the disk quota is used up; free some space',
+  EACCES: 'may not be written to; change its permissions or choose another --out',
+  EPERM: 'may not be written to; change its permissions or choose another --out',
+  EROFS: 'is on a read-only disk; choose another --out',
+  ENOTDIR: 'lies below something that is no folder; choose another --out',
+  EEXIST: 'lies below something that is no folder; choose another --out',
+};
+
+async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof Error) || !('code' in cause)) throw cause;
+    throw new FileError(`${path}: ${REASONS[String(cause.code)] ?? `could not be written (${cause.message})`}`, {
+      cause,
+    });
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6)} MB`;
+}

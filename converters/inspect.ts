@@ -1,0 +1,103 @@
+import type { CheckpointFolder } from '../src/checkpoint/folder.ts';
+import { MANIFEST_NAME } from '../src/checkpoint/manifest.ts';
+import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import { CheckpointError } from '../src/errors.ts';
+import { elementCount } from '../src/shape.ts';
+import { detectModel } from './detect-model.ts';
+import { openCheckpointFile } from './formats/detect.ts';
+import { openComponent } from './open-archive.ts';
+import { openConverted } from './open-dit.ts';
+
+interface Node {
+  readonly children: Map<string, Node>;
+  tensor?: string;
+}
+
+/**
+ * The tensors of an archive as an indented tree; numbered siblings that hold the same are shown once, as `0…27`.
+ */
+export function drawTensors(archive: TensorArchive): string {
+  const root: Node = { children: new Map() };
+  for (const { name, dtype, shape } of archive.tensors.values()) {
+    let node = root;
+    for (const part of name.split('.')) {
+      const child = node.children.get(part) ?? { children: new Map() };
+      node.children.set(part, child);
+      node = child;
+    }
+    node.tensor = `${dtype} [${shape.join(', ')}]`;
+  }
+  return drawChildren(root, '').join('\n');
+}
+
+/** How many elements all tensors have. */
+export function countElements(archive: TensorArchive): number {
+  return [...archive.tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+}
+
+function drawChildren(node: Node, indent: string): string[] {
+  const drawn = [...node.children].map(([name, child]) => ({
+    name,
+    head: child.tensor,
+    lines: drawChildren(child, `${indent}  `),
+  }));
+  const lines: string[] = [];
+  for (let i = 0; i < drawn.length; ) {
+    const { name, head, lines: below } = drawn[i] as (typeof drawn)[number];
+    let last = i;
+    const same = (other: (typeof drawn)[number]) =>
+      /^\d+$/.test(other.name) && other.head === head && other.lines.join('\n') === below.join('\n');
+    while (/^\d+$/.test(name) && last + 1 < drawn.length && same(drawn[last + 1] as (typeof drawn)[number])) last++;
+    const label = last > i ? `${name}…${drawn[last]?.name}` : name;
+    lines.push(`${indent}${label}${head ? `  ${head}` : ''}`, ...below);
+    i = last + 1;
+  }
+  return lines;
+}
+
+/** What `inspectCheckpoint` says of one part of a checkpoint. */
+export interface Inspected {
+  /** The part's file or folder. */
+  readonly name: string;
+  /** Which model it is, in words. */
+  readonly description: string;
+  readonly parameters: number;
+  readonly tree: string;
+  /** Class names, where the checkpoint has them. */
+  readonly labels: readonly string[];
+}
+
+/**
+ * Looks at a weights file, or at every component of a converted or diffusers folder; tensors are not read.
+ * @param key where a torch file keeps its weights
+ */
+export async function inspectCheckpoint(path: string, key?: string): Promise<readonly Inspected[]> {
+  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
+  if ((await pathKind(path)) === 'folder') return inspectFolder(nodeFolder(path));
+  const { fileSource } = await import('../src/checkpoint/file-source.ts');
+  return [await inspectArchive(await openCheckpointFile(await fileSource(path), key))];
+}
+
+async function inspectFolder(folder: CheckpointFolder): Promise<readonly Inspected[]> {
+  if (await folder.has(MANIFEST_NAME)) {
+    const { transformer, vae, labels } = await openConverted(folder);
+    return [await inspectArchive(transformer.archive, labels), await inspectArchive(vae.archive)];
+  }
+  const parts = [folder, folder.at('transformer'), folder.at('vae')];
+  const inspected: Inspected[] = [];
+  for (const part of parts)
+    if (await part.has('config.json')) inspected.push(await inspectArchive((await openComponent(part)).archive));
+  if (inspected.length > 0) return inspected;
+  throw new CheckpointError(
+    `${folder.name}: holds no checkpoint; expected ${MANIFEST_NAME}, or config.json here or in transformer/ or vae/`,
+  );
+}
+
+async function inspectArchive(archive: TensorArchive, labels: readonly string[] = []): Promise<Inspected> {
+  try {
+    const { description } = detectModel(archive);
+    return { name: archive.name, description, parameters: countElements(archive), tree: drawTensors(archive), labels };
+  } finally {
+    await archive.close();
+  }
+}

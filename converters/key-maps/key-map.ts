@@ -1,0 +1,138 @@
+import type { StoredTensor, TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
+import { CheckpointError } from '../../src/errors.ts';
+import { hwioFromOihw, sameBytes, stacked, transposed } from './layouts.ts';
+
+/**
+ * What a PyTorch module becomes. linear: `weight` [out,in] → `kernel` [in,out]. conv: `weight` OIHW → `kernel` HWIO.
+ * Both keep `bias`. norm: `weight` and `bias` unchanged. table: `weight` unchanged.
+ */
+export type ModuleKind = 'linear' | 'conv' | 'norm' | 'table';
+
+/** One module of the converted layout. `{i}` in names stands for every block. */
+export interface KeyRow {
+  readonly to: string;
+  /** Where it comes from; several are stacked along the output axis (q, k, v → qkv). */
+  readonly from: string | readonly string[];
+  readonly kind: ModuleKind;
+  /** Modules that hold the same numbers again, and are checked to. */
+  readonly copies?: string;
+}
+
+/** How the names and layouts of one origin become ours. */
+export interface KeyMap {
+  readonly rows: readonly KeyRow[];
+  /** Tensors of the origin that are not needed. */
+  readonly ignored: RegExp;
+}
+
+const PARAMETERS: Record<ModuleKind, readonly [from: string, to: string][]> = {
+  linear: [
+    ['weight', 'kernel'],
+    ['bias', 'bias'],
+  ],
+  conv: [
+    ['weight', 'kernel'],
+    ['bias', 'bias'],
+  ],
+  norm: [
+    ['weight', 'weight'],
+    ['bias', 'bias'],
+  ],
+  table: [['weight', 'weight']],
+};
+
+/**
+ * An archive seen through a key map: renamed, re-laid as each tensor is read.
+ * @param depth how many blocks `{i}` stands for
+ * @throws CheckpointError listing the origin's missing and unexpected tensors together
+ */
+export function mapTensors(archive: TensorArchive, map: KeyMap, depth: number): TensorArchive {
+  const used = new Set<string>();
+  const missing: string[] = [];
+  const find = (name: string): StoredTensor | undefined => {
+    used.add(name);
+    const tensor = archive.tensors.get(name);
+    if (!tensor) missing.push(name);
+    return tensor;
+  };
+  const tensors = new Map<string, StoredTensor>();
+  for (const row of expandedRows(map.rows, depth)) {
+    for (const [from, to] of PARAMETERS[row.kind]) {
+      const parts = row.from.map((module) => find(`${module}.${from}`)).filter((part) => part !== undefined);
+      const copies = row.copies.map((module) => find(`${module}.${from}`)).filter((copy) => copy !== undefined);
+      const name = `${row.to}.${to}`;
+      if (parts.length === row.from.length) tensors.set(name, relaid(name, row.kind, parts, copies));
+    }
+  }
+  const unexpected = [...archive.tensors.keys()].filter((name) => !used.has(name) && !map.ignored.test(name));
+  report(archive.name, missing, unexpected);
+  return { ...archive, tensors };
+}
+
+interface ExpandedRow {
+  readonly to: string;
+  readonly from: readonly string[];
+  readonly kind: ModuleKind;
+  readonly copies: readonly string[];
+}
+
+function expandedRows(rows: readonly KeyRow[], depth: number): ExpandedRow[] {
+  const blocks = Array.from({ length: depth }, (_, i) => String(i));
+  return rows.flatMap(({ to, from, kind, copies }) => {
+    const sources = typeof from === 'string' ? [from] : from;
+    const at = (i: string): ExpandedRow => ({
+      to: to.replace('{i}', i),
+      from: sources.map((name) => name.replace('{i}', i)),
+      kind,
+      copies:
+        copies === undefined
+          ? []
+          : blocks.map((block) => copies.replace('{i}', block)).filter((name) => !sources.includes(name)),
+    });
+    return to.includes('{i}') ? blocks.map(at) : [at('')];
+  });
+}
+
+/** A tensor of our layout that reads and re-lays its origin when asked. */
+function relaid(
+  name: string,
+  kind: ModuleKind,
+  parts: readonly StoredTensor[],
+  copies: readonly StoredTensor[],
+): StoredTensor {
+  const whole = parts.length === 1 ? (parts[0] as StoredTensor) : stacked(name, parts);
+  const checked: StoredTensor = copies.length === 0 ? whole : { ...whole, read: () => readChecked(whole, copies) };
+  if (kind === 'linear' && whole.shape.length === 2) return transposed(name, checked);
+  if (kind === 'conv' && whole.shape.length === 4) return hwioFromOihw(name, checked);
+  return { name, dtype: whole.dtype, shape: whole.shape, read: () => checked.read() };
+}
+
+async function readChecked(tensor: StoredTensor, copies: readonly StoredTensor[]): Promise<Uint8Array> {
+  const bytes = await tensor.read();
+  for (const copy of copies) {
+    if (!sameBytes(bytes, await copy.read())) {
+      throw new CheckpointError(
+        `${copy.name} differs from ${tensor.name}: every block of this checkpoint has its own embedder, ` +
+          'which the original DiT cannot hold; save it with equal copies',
+      );
+    }
+  }
+  return bytes;
+}
+
+const LISTED = 10;
+
+function report(where: string, missing: readonly string[], unexpected: readonly string[]): void {
+  const parts = [
+    ['missing', missing],
+    ['unexpected', unexpected],
+  ] as const;
+  const lines = parts
+    .filter(([, names]) => names.length > 0)
+    .map(([label, names]) => {
+      const more = names.length > LISTED ? `, and ${names.length - LISTED} more` : '';
+      return `${names.length} ${label}: ${names.slice(0, LISTED).join(', ')}${more}`;
+    });
+  if (lines.length > 0)
+    throw new CheckpointError(`${where}: ${lines.join('. ')}. See what the file holds with "delta-dit inspect".`);
+}

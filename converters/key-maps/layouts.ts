@@ -1,0 +1,103 @@
+import { bytesPerElement } from '../../src/checkpoint/dtypes.ts';
+import type { StoredTensor } from '../../src/checkpoint/stored-tensor.ts';
+import { CheckpointError } from '../../src/errors.ts';
+import { sameShape } from '../../src/shape.ts';
+
+/** [out,in] → [in,out]. */
+export function transposed(name: string, tensor: StoredTensor): StoredTensor {
+  const [rows = 0, columns = 0] = tensor.shape;
+  const size = bytesPerElement(tensor.dtype);
+  return {
+    name,
+    dtype: tensor.dtype,
+    shape: [columns, rows],
+    read: async () => transposeMatrix(await tensor.read(), size, rows, columns),
+  };
+}
+
+/** OIHW → HWIO: [O, I·H·W] → [I·H·W, O], then the rows from (i, hw) order to (hw, i). */
+export function hwioFromOihw(name: string, tensor: StoredTensor): StoredTensor {
+  const [o = 0, i = 0, h = 0, w = 0] = tensor.shape;
+  const size = bytesPerElement(tensor.dtype);
+  return {
+    name,
+    dtype: tensor.dtype,
+    shape: [h, w, i, o],
+    read: async () => {
+      const rows = transposeMatrix(await tensor.read(), size, o, i * h * w); // [i,hw,o]
+      const row = o * size;
+      const out = new Uint8Array(rows.length);
+      for (let channel = 0; channel < i; channel++) {
+        for (let at = 0; at < h * w; at++) {
+          const start = (channel * h * w + at) * row;
+          out.set(rows.subarray(start, start + row), (at * i + channel) * row);
+        }
+      }
+      return out;
+    },
+  };
+}
+
+/** Tensors of one type, stacked along the first axis. */
+export function stacked(name: string, parts: readonly StoredTensor[]): StoredTensor {
+  const [first] = parts;
+  if (!first) throw new CheckpointError(`${name}: nothing to stack`);
+  const odd = parts.find((part) => part.dtype !== first.dtype || !sameShape(part.shape.slice(1), first.shape.slice(1)));
+  if (odd) {
+    throw new CheckpointError(
+      `${odd.name}: expected ${first.dtype} […, ${first.shape.slice(1).join(', ')}] as ${first.name}, got ${odd.dtype} [${odd.shape.join(', ')}]`,
+    );
+  }
+  const rows = parts.reduce((sum, part) => sum + (part.shape[0] ?? 1), 0);
+  return {
+    name,
+    dtype: first.dtype,
+    shape: [rows, ...first.shape.slice(1)],
+    read: async () => {
+      const chunks: Uint8Array[] = [];
+      for (const part of parts) chunks.push(await part.read());
+      const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+      let at = 0;
+      for (const chunk of chunks) {
+        out.set(chunk, at);
+        at += chunk.length;
+      }
+      return out;
+    },
+  };
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** Side of the squares in which a matrix is walked, so that both sides of the copy stay in cache. */
+const TILE = 32;
+
+type Elements = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
+
+function transposeMatrix(bytes: Uint8Array, size: number, rows: number, columns: number): Uint8Array {
+  const from = elements(bytes, size);
+  const out = new Uint8Array(bytes.length);
+  const to = elements(out, size) as Uint32Array; // one static type for four element widths
+  const source = from as Uint32Array;
+  for (let top = 0; top < rows; top += TILE) {
+    for (let left = 0; left < columns; left += TILE) {
+      const bottom = Math.min(top + TILE, rows);
+      const right = Math.min(left + TILE, columns);
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++)
+          to[column * rows + row] = source[row * columns + column] as number;
+      }
+    }
+  }
+  return out;
+}
+
+function elements(bytes: Uint8Array, size: number): Elements {
+  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset, byteLength } = aligned;
+  if (size === 8) return new BigUint64Array(buffer, byteOffset, byteLength / 8);
+  if (size === 4) return new Uint32Array(buffer, byteOffset, byteLength / 4);
+  return size === 2 ? new Uint16Array(buffer, byteOffset, byteLength / 2) : aligned;
+}

@@ -1,0 +1,39 @@
+import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { openShardedSafetensors } from '../src/checkpoint/sharded.ts';
+import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import { CheckpointError } from '../src/errors.ts';
+import { openCheckpointFile } from './formats/detect.ts';
+
+/** Tensors, and the paths of the files that hold them. */
+export interface OpenedWeights {
+  readonly archive: TensorArchive;
+  readonly files: readonly string[];
+}
+
+/** What diffusers' `save_pretrained` calls the weights of a component, in the order in which it looks for them. */
+const WEIGHTS_FILES = [
+  'diffusion_pytorch_model.safetensors',
+  'diffusion_pytorch_model.fp16.safetensors',
+  'diffusion_pytorch_model.bin',
+];
+
+/** The weights of one component of a diffusers folder: one file, or shards with an index. */
+export async function openComponent(folder: CheckpointFolder): Promise<OpenedWeights> {
+  for (const file of WEIGHTS_FILES) {
+    const index = `${file}.index.json`;
+    if (file.endsWith('.safetensors') && (await folder.has(index))) return openShards(folder, index);
+    if (await folder.has(file)) {
+      return { archive: await openCheckpointFile(await folder.open(file)), files: [`${folder.name}/${file}`] };
+    }
+  }
+  throw new CheckpointError(`${folder.name}: no weights; expected one of ${WEIGHTS_FILES.join(', ')}`);
+}
+
+async function openShards(folder: CheckpointFolder, index: string): Promise<OpenedWeights> {
+  const shards = new Set<string>();
+  const archive = await openShardedSafetensors(`${folder.name}/${index}`, await readText(folder, index), (shard) => {
+    shards.add(`${folder.name}/${shard}`);
+    return folder.open(shard);
+  });
+  return { archive, files: [...shards].sort() };
+}

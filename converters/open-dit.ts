@@ -1,0 +1,203 @@
+import { joinArchives } from '../src/checkpoint/archive.ts';
+import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { MANIFEST_NAME, type ManifestComponent, parseManifest } from '../src/checkpoint/manifest.ts';
+import { openSafetensors } from '../src/checkpoint/safetensors.ts';
+import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
+import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
+import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
+import {
+  autoencoderConfigFromDiffusers,
+  ditConfigFromDiffusers,
+  ditConfigFromShapes,
+  type UnknownSizes,
+} from './dit-configs.ts';
+import { openCheckpointFile } from './formats/detect.ts';
+import { parseLenientJson } from './formats/lenient-json.ts';
+import { autoencoderKLDiffusers } from './key-maps/autoencoder-kl-diffusers.ts';
+import { DIT_DIFFUSERS } from './key-maps/dit-diffusers.ts';
+import { DIT_ORIGINAL } from './key-maps/dit-original.ts';
+import { mapTensors } from './key-maps/key-map.ts';
+import { parseLabels } from './labels.ts';
+import { openComponent } from './open-archive.ts';
+
+export interface OpenOptions extends UnknownSizes {
+  /** A diffusers folder of an AutoencoderKL (or one that has `vae/`), for weights that carry none. */
+  readonly vae?: string | undefined;
+  /** A file of class names: JSON list, JSON id → names, or one a line. */
+  readonly labels?: string | undefined;
+  /** Where a torch file keeps its state dict. Default: `ema`, then `state_dict`, then `model`, then the file itself. */
+  readonly key?: string | undefined;
+}
+
+/**
+ * Opens a DiT of any layout that is read: a converted folder, a diffusers folder, a `.pt`, `.pth` or `.safetensors`
+ * file of facebookresearch/DiT.
+ * @throws FileError, FormatError or CheckpointError naming what is wrong with the path, the file, or its tensors.
+ */
+export async function openDiT(path: string, options: OpenOptions = {}): Promise<DiTCheckpoint> {
+  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
+  const kind = await pathKind(path);
+  if (kind === 'absent') throw new FileError(`${path}: no such file or folder; give the path of a checkpoint`);
+  if (kind === 'file') return openOriginal(path, options);
+  const folder = nodeFolder(path);
+  if (await folder.has(MANIFEST_NAME)) return openConverted(folder);
+  if (await folder.has('model_index.json')) return openDiffusers(folder, options);
+  throw new CheckpointError(
+    `${path}: expected ${MANIFEST_NAME} (a converted checkpoint) or model_index.json (a diffusers folder) in it`,
+  );
+}
+
+/** A folder that `convertCheckpoint` wrote. */
+export async function openConverted(folder: CheckpointFolder): Promise<DiTCheckpoint> {
+  const where = `${folder.name}/${MANIFEST_NAME}`;
+  const manifest = parseManifest(where, await readText(folder, MANIFEST_NAME));
+  const files = [...manifest.transformer.files, ...manifest.vae.files];
+  const transformer = await openFiles(folder, manifest.transformer);
+  const vae = await closingOnError(transformer, () => openFiles(folder, manifest.vae));
+  return {
+    name: folder.name,
+    numerics: manifest.numerics,
+    transformer: { config: parseDiTConfig(where, manifest.transformer.config), archive: transformer },
+    vae: { config: parseAutoencoderKLConfig(where, manifest.vae.config), archive: vae },
+    scheduler: manifest.scheduler,
+    labels: manifest.labels,
+    defaults: definedOnly(manifest.defaults),
+    files: files.map((file) => `${folder.name}/${file.name}`),
+    sha256: files.map((file) => file.sha256),
+    close: () => closeBoth(transformer, vae),
+  };
+}
+
+async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent): Promise<TensorArchive> {
+  const archives: TensorArchive[] = [];
+  try {
+    for (const { name, bytes } of files) {
+      const source = await folder.open(name);
+      if (source.size !== bytes) {
+        await source.close();
+        throw new CheckpointError(
+          `${source.name}: expected ${bytes} bytes, got ${source.size}; convert the checkpoint again`,
+        );
+      }
+      archives.push(await openSafetensors(source));
+    }
+    return joinArchives(folder.name, archives);
+  } catch (error) {
+    await joinArchives(folder.name, archives).close();
+    throw error;
+  }
+}
+
+async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Promise<DiTCheckpoint> {
+  const index = await readJson(folder, 'model_index.json');
+  const pipeline = index['_class_name'];
+  if (pipeline !== 'DiTPipeline')
+    throw new CheckpointError(`${folder.name}: expected a DiTPipeline, got ${JSON.stringify(pipeline)}`);
+  const part = folder.at('transformer');
+  const config = ditConfigFromDiffusers(`${part.name}/config.json`, await readJson(part, 'config.json'));
+  const { archive: foreign, files } = await openComponent(part);
+  const transformer = await closingOnError(foreign, async () => mapTensors(foreign, DIT_DIFFUSERS, config.depth));
+  const vae = await closingOnError(transformer, () => openAutoencoder(options.vae, folder.at('vae')));
+  const scheduler = folder.at('scheduler');
+  return {
+    name: folder.name,
+    numerics: 'diffusers',
+    transformer: { config, archive: transformer },
+    vae,
+    scheduler: (await scheduler.has('scheduler_config.json')) ? await readJson(scheduler, 'scheduler_config.json') : {},
+    labels: options.labels ? await readLabels(options.labels) : parseLabels(folder.name, index['id2label'] ?? []),
+    defaults: {},
+    files: [...files, ...vae.files],
+    sha256: [],
+    close: () => closeBoth(transformer, vae.archive),
+  };
+}
+
+async function openOriginal(path: string, options: OpenOptions): Promise<DiTCheckpoint> {
+  if (!options.vae) {
+    throw new OptionError(
+      `${path}: a weights file carries no autoencoder; give --vae with the diffusers folder of one, such as sd-vae-ft-ema`,
+    );
+  }
+  const { fileSource } = await import('../src/checkpoint/file-source.ts');
+  const foreign = await openCheckpointFile(await fileSource(path), options.key);
+  return closingOnError(foreign, async () => {
+    const config = ditConfigFromShapes(foreign, options);
+    const transformer = mapTensors(foreign, DIT_ORIGINAL, config.depth);
+    const labels = options.labels ? await readLabels(options.labels) : [];
+    const vae = await openAutoencoder(options.vae);
+    return {
+      name: path,
+      numerics: 'original',
+      transformer: { config, archive: transformer },
+      vae,
+      scheduler: {},
+      labels,
+      defaults: {},
+      files: [path, ...vae.files],
+      sha256: [],
+      close: () => closeBoth(transformer, vae.archive),
+    };
+  });
+}
+
+/** An AutoencoderKL from a folder of its own, or from the `vae/` of a pipeline's. */
+async function openAutoencoder(
+  path: string | undefined,
+  inside?: CheckpointFolder,
+): Promise<DiTCheckpoint['vae'] & Pick<DiTCheckpoint, 'files'>> {
+  const { nodeFolder } = await import('../src/checkpoint/node-folder.ts');
+  const given = path === undefined ? inside : nodeFolder(path);
+  if (!given) throw new OptionError('no autoencoder was given; give --vae');
+  const folder = (await given.has('config.json')) ? given : given.at('vae');
+  if (!(await folder.has('config.json'))) {
+    throw new CheckpointError(
+      `${given.name}: expected config.json of an AutoencoderKL in it or in its vae/; give --vae with such a folder`,
+    );
+  }
+  const config = autoencoderConfigFromDiffusers(`${folder.name}/config.json`, await readJson(folder, 'config.json'));
+  const { archive, files } = await openComponent(folder);
+  return closingOnError(archive, async () => ({
+    config,
+    files,
+    archive: mapTensors(archive, autoencoderKLDiffusers(archive), 0),
+  }));
+}
+
+async function readJson(folder: CheckpointFolder, file: string): Promise<Readonly<Record<string, unknown>>> {
+  const json = parseLenientJson(`${folder.name}/${file}`, await readText(folder, file));
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new CheckpointError(`${folder.name}/${file}: expected a JSON object`);
+  return json as Record<string, unknown>;
+}
+
+async function readLabels(path: string): Promise<readonly string[]> {
+  const { fileSource } = await import('../src/checkpoint/file-source.ts');
+  const source = await fileSource(path);
+  const text = new TextDecoder().decode(await source.read(0, source.size));
+  await source.close();
+  return parseLabels(
+    path,
+    /^\s*[[{]/.test(text) ? parseLenientJson(path, text) : text.split(/\r?\n/).filter((line) => line !== ''),
+  );
+}
+
+async function closingOnError<T>(archive: TensorArchive, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await archive.close();
+    throw error;
+  }
+}
+
+async function closeBoth(a: TensorArchive, b: TensorArchive): Promise<void> {
+  await Promise.all([a.close(), b.close()]);
+}
+
+function definedOnly<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,50 @@
+import { env } from '@tensorflow/tfjs-core';
+import { type Backend, type BackendOptions, isNode, makeCurrent } from './backend.ts';
+
+/** WebAssembly: comes with the package, one thread in Node. */
+export const wasm: Backend = {
+  name: 'wasm',
+  findAbsence: async () => {
+    if (typeof WebAssembly !== 'undefined') return undefined;
+    return { name: 'wasm', reason: 'this JavaScript engine has no WebAssembly' };
+  },
+  start: async (options) => {
+    const before = isNode() ? exitListeners() : undefined;
+    await load(options);
+    if (before) removeNewListeners(before);
+  },
+  describe: async () => {
+    const { getThreadsCount, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
+    const simd = await env().getAsync('WASM_HAS_SIMD_SUPPORT');
+    const threads = getThreadsCount();
+    const description = `WebAssembly${simd ? ' with SIMD' : ''}, ${threads === 1 ? '1 thread' : `${threads} threads`}`;
+    return { description, version: version_wasm, gpu: false };
+  },
+};
+
+const SERVED = ' Serve the .wasm files of @tensorflow/tfjs-backend-wasm and pass their folder as `wasmPaths`.';
+
+async function load(options: BackendOptions): Promise<void> {
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  if (options.wasmPaths !== undefined) setWasmPaths(options.wasmPaths);
+  await makeCurrent('wasm', isNode() ? '' : SERVED);
+}
+
+const EXIT_EVENTS = ['uncaughtException', 'unhandledRejection'] as const;
+type Listener = (...values: unknown[]) => void;
+
+function exitListeners(): Set<unknown> {
+  return new Set(EXIT_EVENTS.flatMap((event) => process.rawListeners(event)));
+}
+
+/**
+ * Emscripten's start-up code rethrows every uncaught error of the whole process from inside its minified source, which
+ * buries the error under a page of code and changes the exit code.
+ */
+function removeNewListeners(before: Set<unknown>): void {
+  for (const event of EXIT_EVENTS) {
+    for (const listener of process.rawListeners(event)) {
+      if (!before.has(listener)) process.removeListener(event, listener as Listener);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { BackendError } from '../../errors.ts';
+import { runTool, tellingLine } from './run-tool.ts';
+import { LIBRARIES } from './setup-unpack.ts';
+import type { TfjsNodePackage } from './tfjs-node-package.ts';
+
+export const ADDON = 'tfjs_binding.node';
+
+/** Compiles the unmodified binding of tfjs-node against the unpacked TensorFlow in `folder`, into that folder. */
+export async function compileAddon(tfjsNode: TfjsNodePackage, folder: string, signal?: AbortSignal): Promise<void> {
+  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(tfjsNode.folder, 'binding', name));
+  const run = await runTool(
+    'g++',
+    [
+      ...['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8'],
+      ...[`-I${join(folder, 'include')}`, `-I${nodeHeaders()}`],
+      ...sources,
+      ...[`-L${folder}`, ...LIBRARIES.map((library) => `-l:${library}`)],
+      // The libraries lie beside the addon, wherever the folder is moved.
+      '-Wl,-rpath,$ORIGIN',
+      ...['-o', join(folder, ADDON)],
+    ],
+    { signal },
+  );
+  if (!run.ok) {
+    throw new BackendError(
+      `g++ could not compile the native part of ${tfjsNode.name} (${tellingLine(run)}). It needs g++ 9 or newer: \`g++ --version\`.`,
+    );
+  }
+}
+
+function nodeHeaders(): string {
+  return join(dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json')), 'include');
+}

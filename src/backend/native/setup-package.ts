@@ -1,0 +1,86 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BackendError } from '../../errors.ts';
+import { TFJS_VERSION } from '../backends/backend.ts';
+import { runTool, tellingLine } from './run-tool.ts';
+import { findTfjsNode, type TfjsNodePackage } from './tfjs-node-package.ts';
+
+const NAME = '@tensorflow/tfjs-node';
+const SPEC = `${NAME}@${TFJS_VERSION}`;
+
+/** The tfjs-node whose native part is to be set up, or undefined where none is installed. */
+export function targetPackage(userFolder: string): TfjsNodePackage | undefined {
+  const found = findTfjsNode(userFolder).find(({ name }) => name === NAME);
+  if (found && found.version !== TFJS_VERSION) {
+    throw new BackendError(
+      `${NAME} in ${found.folder} is version ${found.version}, and delta-dit needs ${TFJS_VERSION}. ` +
+        `Run \`npm install --ignore-scripts ${SPEC}\`, then the set-up again.`,
+    );
+  }
+  return found;
+}
+
+interface Place {
+  readonly folder: string;
+  readonly options: readonly string[];
+}
+
+/** Installs tfjs-node without its install script, which would download another TensorFlow. */
+export async function installTfjsNode(userFolder: string, signal?: AbortSignal): Promise<TfjsNodePackage> {
+  const { folder, options } = placeToInstall(await ownFolder(dirname(fileURLToPath(import.meta.url))));
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...options, SPEC];
+  const run = await runTool('npm', args, { cwd: folder, signal });
+  const installed = run.ok ? targetPackage(userFolder) : undefined;
+  if (installed) return installed;
+  const reason = run.ok ? 'it is not found afterwards' : tellingLine(run);
+  throw new BackendError(
+    `npm could not install ${SPEC} in ${folder} (${reason}). ` +
+      'Install it yourself with scripts off, then run the set-up again.',
+  );
+}
+
+/**
+ * A project that lists this library gets tfjs-node as an optional dependency: npm removes unlisted packages at the next
+ * install, and a required one would fail `npm ci` wherever its own download is out of reach. A global installation and a
+ * checkout list nothing, so tfjs-node goes inside the library.
+ */
+function placeToInstall(own: string): Place {
+  if (own.includes('/.pnpm/')) {
+    throw new BackendError(
+      `${NAME} is not installed. Run \`pnpm add --ignore-scripts ${SPEC}\`, then the set-up again.`,
+    );
+  }
+  // Without --save-prod npm takes it for the optional peer that it is for us, and installs nothing.
+  const unlisted = ['--save-prod', '--no-save', '--no-package-lock'];
+  const isCheckout = basename(dirname(own)) !== 'node_modules';
+  if (isCheckout) return { folder: own, options: unlisted };
+  const project = dirname(dirname(own));
+  const isListed = existsSync(join(project, 'package.json'));
+  if (isListed) return { folder: project, options: ['--save-optional', '--save-exact'] };
+  return { folder: own, options: [...unlisted, '--omit=dev'] };
+}
+
+/** Points the package at the finished native part; replaces what is there in one step. */
+export async function linkAddon({ addon }: TfjsNodePackage, target: string): Promise<void> {
+  await mkdir(dirname(addon), { recursive: true });
+  const fresh = `${addon}.${process.pid}`;
+  await rm(fresh, { force: true });
+  await symlink(target, fresh);
+  await rename(fresh, addon);
+}
+
+/** The folder of this library itself. */
+async function ownFolder(folder: string): Promise<string> {
+  try {
+    const { name } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { name?: string };
+    if (name === 'delta-dit') return folder;
+  } catch {
+    // No package.json here: look above.
+  }
+  const parent = dirname(folder);
+  if (parent === folder)
+    throw new BackendError(`This copy of delta-dit lies in no package. Run \`npm install ${SPEC}\` yourself.`);
+  return ownFolder(parent);
+}

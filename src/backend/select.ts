@@ -1,0 +1,86 @@
+import { getBackend, backend as runningBackend } from '@tensorflow/tfjs-core';
+import { BackendError, OptionError } from '../errors.ts';
+import {
+  type AbsentBackend,
+  BACKEND_NAMES,
+  type Backend,
+  type BackendName,
+  type BackendOptions,
+  type BackendReport,
+  TFJS_VERSION,
+} from './backends/backend.ts';
+import { cpu } from './backends/cpu.ts';
+import { tensorflow } from './backends/tensorflow.ts';
+import { wasm } from './backends/wasm.ts';
+
+export { BACKEND_NAMES, type BackendName, type BackendOptions, type BackendReport } from './backends/backend.ts';
+
+/** Fastest first: the order in which they are tried when nothing is asked for. */
+const BACKENDS: readonly Backend[] = [tensorflow, wasm, cpu];
+
+/**
+ * Starts a backend for all tensors of this process and says which it is.
+ *
+ * Without a name, a backend that the caller has already started is kept; else the first of `tensorflow`, `wasm`, `cpu`
+ * that is there is started.
+ *
+ * @throws BackendError if the backend asked for is not there (the message names the command to run), cannot be loaded,
+ *   or if `gpu` is asked for and TensorFlow lists no GPU.
+ * @throws OptionError for an unknown name, or `gpu` with a backend other than `tensorflow`.
+ */
+export async function useBackend(name?: BackendName, options: BackendOptions = {}): Promise<BackendReport> {
+  const asked = name ?? (options.gpu ? 'tensorflow' : undefined);
+  if (options.gpu && asked !== 'tensorflow') {
+    throw new OptionError(`gpu: true needs the backend tensorflow, got ${asked}. Leave one of the two out.`);
+  }
+  if (asked !== undefined) await startAsked(asked, options);
+  else if (!getBackend()) return startFirst(options);
+  const report = await describeCurrent([]);
+  if (options.gpu && !report.gpu) throw new BackendError(noGpu(report));
+  return report;
+}
+
+async function startAsked(name: BackendName, options: BackendOptions): Promise<void> {
+  const chosen = BACKENDS.find((backend) => backend.name === name);
+  if (!chosen) throw new OptionError(`Backend: expected one of ${BACKEND_NAMES.join(', ')}, got ${String(name)}.`);
+  if (getBackend() === name) return;
+  const absence = await chosen.findAbsence();
+  if (absence)
+    throw new BackendError(`The backend ${name} is not there: ${absence.reason}. Run \`${absence.command}\`.`);
+  await chosen.start(options);
+}
+
+async function startFirst(options: BackendOptions): Promise<BackendReport> {
+  const absent: AbsentBackend[] = [];
+  for (const backend of BACKENDS) {
+    const absence = await backend.findAbsence();
+    if (absence) {
+      absent.push(absence);
+      continue;
+    }
+    try {
+      await backend.start(options);
+      return await describeCurrent(absent);
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+      absent.push({ name: backend.name, reason: error.message });
+    }
+  }
+  throw new BackendError(`No backend is there: ${absent.map(({ name, reason }) => `${name}: ${reason}`).join('; ')}.`);
+}
+
+async function describeCurrent(absent: readonly AbsentBackend[]): Promise<BackendReport> {
+  const name = getBackend();
+  const known = BACKENDS.find((backend) => backend.name === name);
+  const described = known
+    ? await known.describe(runningBackend())
+    : { description: `${name}, started by the caller`, version: TFJS_VERSION, gpu: name.startsWith('webg') };
+  return { name, ...described, absent };
+}
+
+function noGpu(report: BackendReport): string {
+  return (
+    `A GPU was asked for, but ${report.description} lists none, so it would run on the CPU. ` +
+    'Use a @tensorflow/tfjs-node-gpu whose CUDA libraries are found, or leave gpu out to run on the CPU.'
+  );
+}

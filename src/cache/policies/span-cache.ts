@@ -1,0 +1,48 @@
+import type { CachePlan, CachePolicy, PlanSetting } from '../plan.ts';
+import { checkOffset, checkWhole, DEFAULT_INTERVAL, defaultCachedBlocks, planStages } from '../stage-planner.ts';
+
+export type Region = 'front' | 'middle' | 'rear';
+
+export interface SpanCacheOptions {
+  readonly region: Region;
+  /** N. Default 2. */
+  readonly interval?: number;
+  /** N_c. Default ¾ of the depth, 6/28 of it for at most 8 steps. */
+  readonly cachedBlocks?: number;
+  /** Blocks before the span. Default 0 for front, half of what is left for middle, all of it for rear. */
+  readonly offset?: number;
+}
+
+/** Δ-Cache on one region at all steps: the paper's ablations (arXiv 2406.01125, Tables 1, 2 and 4). */
+export function deltaCache(options: SpanCacheOptions): CachePolicy {
+  return spanCache(`delta-cache-${options.region}`, 'delta', options);
+}
+
+/**
+ * Reuses the output of a region instead of its residual: at a cached step the current input does not enter it. The
+ * paper's counter-example; on the front blocks it is Faster Diffusion as the paper ports it to DiT (Tables 2 to 4).
+ */
+export function featureCache(options: SpanCacheOptions): CachePolicy {
+  return spanCache(`feature-cache-${options.region}`, 'output', options);
+}
+
+function spanCache(name: string, keeps: CachePlan['keeps'], options: SpanCacheOptions): CachePolicy {
+  return {
+    name,
+    plan: ({ numInferenceSteps, depth }: PlanSetting) => {
+      const interval = options.interval ?? DEFAULT_INTERVAL;
+      const count = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
+      checkWhole('interval', interval, 1, numInferenceSteps, 'the number of steps');
+      checkWhole('cachedBlocks', count, 0, depth, "the model's blocks");
+      const first = options.offset ?? regionOffset(options.region, depth - count);
+      checkOffset('offset', first, count, depth);
+      const spanAt = () => (count === 0 ? null : { first, count });
+      return planStages({ numInferenceSteps, depth, interval, spanAt, keeps });
+    },
+  };
+}
+
+function regionOffset(region: Region, room: number): number {
+  if (region === 'front') return 0;
+  return region === 'rear' ? room : Math.floor(room / 2);
+}

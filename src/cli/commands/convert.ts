@@ -1,0 +1,47 @@
+import { Command, Option } from 'commander';
+import { convertCheckpoint, type StorageType } from '../../index.ts';
+import { finiteNumber, wholeNumber } from '../arguments.ts';
+import { type LayoutOptions, withLayoutOptions } from '../model-options.ts';
+import { ProgressLine } from '../progress.ts';
+
+interface ConvertCliOptions extends LayoutOptions {
+  readonly out: string;
+  readonly dtype: StorageType;
+  readonly force?: boolean;
+  readonly defaultSteps?: number;
+  readonly defaultCfgScale?: number;
+}
+
+export function convertCommand(): Command {
+  const command = new Command('convert')
+    .description('turn a PyTorch checkpoint into safetensors and a manifest')
+    .argument('<from>', '.pt, .pth or .safetensors file, or a diffusers folder')
+    .requiredOption('--out <folder>', 'folder to write')
+    .addOption(new Option('--dtype <type>', 'storage').choices(['float32', 'float16', 'bfloat16']).default('float16'))
+    .option('--force', 'replace the folder when it exists')
+    .option('--default-steps <n>', 'steps that the checkpoint suggests', wholeNumber)
+    .option('--default-cfg-scale <x>', 'guidance scale that the checkpoint suggests', finiteNumber);
+  return withLayoutOptions(command).action(convert);
+}
+
+async function convert(from: string, options: ConvertCliOptions): Promise<void> {
+  const progress = new ProgressLine('Converting');
+  const { defaultSteps, defaultCfgScale } = options;
+  try {
+    const result = await convertCheckpoint({
+      ...options,
+      from,
+      defaults: {
+        ...(defaultSteps === undefined ? {} : { numInferenceSteps: defaultSteps }),
+        ...(defaultCfgScale === undefined ? {} : { guidanceScale: defaultCfgScale }),
+      },
+      onProgress: ({ doneBytes, totalBytes, tensor }) => progress.update(Math.min(doneBytes / totalBytes, 1), tensor),
+    });
+    progress.end();
+    console.error(`Wrote ${options.out}: ${result.tensors} tensors, ${(result.bytes / 1e6).toFixed(1)} MB`);
+    if (result.nonFinite > 0)
+      console.error(`Warning: ${result.nonFinite} weights are NaN or infinite, as in the source`);
+  } finally {
+    progress.end();
+  }
+}

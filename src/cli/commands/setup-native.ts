@@ -1,0 +1,69 @@
+import { Command } from 'commander';
+import { type SetupOutcome, type SetupProgress, setupNative } from '../../backend/native/setup-native.ts';
+
+/** `delta-dit setup-native [--if-possible]` */
+export function setupNativeCommand(): Command {
+  return new Command('setup-native')
+    .description('give @tensorflow/tfjs-node a current TensorFlow (Linux; needs pip and g++)')
+    .option('--if-possible', 'where it cannot be done, say so in one line and succeed')
+    .action(async ({ ifPossible = false }: { ifPossible?: boolean }) => {
+      const stop = new AbortController();
+      const onInterrupt = () => stop.abort();
+      process.once('SIGINT', onInterrupt);
+      const progress = progressPrinter(process.stderr);
+      try {
+        const outcome = await setupNative({ ifPossible, onProgress: progress.show, signal: stop.signal });
+        progress.end();
+        process.stdout.write(`${outcomeSentence(outcome)}\n`);
+      } finally {
+        progress.end();
+        process.removeListener('SIGINT', onInterrupt);
+      }
+    });
+}
+
+function outcomeSentence(outcome: SetupOutcome): string {
+  if (outcome.status === 'skipped') return `Native TensorFlow is not set up: ${outcome.reason}`;
+  const device = outcome.gpu ? 'GPU' : 'CPU';
+  const deed = {
+    found: 'works already and is left as it is',
+    linked: "now uses the native part from this user's cache",
+    built: 'has a newly built native part',
+  }[outcome.how];
+  return `${outcome.package} ${deed}: TensorFlow ${outcome.tensorflow}, ${device} (${outcome.folder}).`;
+}
+
+const QUIET_SECONDS = 10;
+
+/** One line that is rewritten on a terminal; elsewhere a line per step and one every ten seconds. */
+function progressPrinter(stream: NodeJS.WriteStream): { show(progress: SetupProgress): void; end(): void } {
+  let message = '';
+  let printed = Number.NEGATIVE_INFINITY;
+  let open = false;
+  const end = () => {
+    if (open) stream.write('\n');
+    open = false;
+  };
+  const show = (progress: SetupProgress) => {
+    const isNewStep = progress.message !== message;
+    if (isNewStep) end();
+    const now = performance.now();
+    const isDue = isNewStep || stream.isTTY || now - printed > QUIET_SECONDS * 1000;
+    if (!isDue) return;
+    message = progress.message;
+    printed = now;
+    stream.write(stream.isTTY ? `\r\x1b[K${progressLine(progress)}` : `${progressLine(progress)}\n`);
+    open = stream.isTTY;
+  };
+  return { show, end };
+}
+
+function progressLine({ message, doneBytes, totalBytes, secondsLeft }: SetupProgress): string {
+  const size = totalBytes === undefined ? '' : ` ${megabytes(doneBytes ?? 0)} of ${megabytes(totalBytes)} MB`;
+  const left = secondsLeft === undefined ? '' : `, ${Math.ceil(secondsLeft)} s left`;
+  return `setup-native: ${message}${size}${left}`;
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
+}

@@ -1,0 +1,39 @@
+import { type CachePolicy, type DiTPipeline, type DiTResult, type PixelImage, psnr, ssim } from '../index.ts';
+import { duration } from './progress.ts';
+import { type Job, type RunSettings, runJobs } from './run-jobs.ts';
+
+export interface Comparison {
+  readonly uncached: DiTResult;
+  readonly cached: DiTResult;
+  /** One row a picture: uncached, cached. */
+  readonly rows: readonly (readonly PixelImage[])[];
+  readonly jobs: readonly Job[];
+}
+
+/** The same pictures without and with the cache, after one step of each that is not counted. */
+export async function compared(
+  pipe: DiTPipeline,
+  jobs: readonly Job[],
+  cache: CachePolicy,
+  settings: RunSettings,
+): Promise<Comparison> {
+  await runJobs(pipe, jobs.slice(0, 8), { ...settings, numInferenceSteps: 1, quiet: true });
+  const uncached = await runJobs(pipe, jobs, { ...settings, title: 'Uncached' });
+  const cached = await runJobs(pipe, jobs, { ...settings, cache, title: cache.name });
+  const rows = uncached.images.map((image, i) => [image, cached.images[i] ?? image]);
+  return { uncached, cached, rows, jobs };
+}
+
+/** A line a picture and one for the times. */
+export function summary({ uncached, cached, rows, jobs }: Comparison): string {
+  const lines = rows.map(([plain, fast], i) => {
+    if (!plain || !fast) return '';
+    return `${jobs[i]?.label} (seed ${jobs[i]?.seed}): PSNR ${psnr(plain, fast).toFixed(2)} dB, SSIM ${ssim(plain, fast).toFixed(4)}`;
+  });
+  const [before, after] = [uncached.report.samplingSeconds, cached.report.samplingSeconds];
+  return [
+    ...lines,
+    `${cached.report.cache}: ${duration(after)} instead of ${duration(before)}, ${(before / after).toFixed(2)}× faster sampling ` +
+      `(${cached.report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks)`,
+  ].join('\n');
+}

@@ -1,0 +1,39 @@
+import { Command, CommanderError } from 'commander';
+import { AbortError, DeltaDiTError } from '../errors.ts';
+import { convertCommand } from './commands/convert.ts';
+import { demoCommand } from './commands/demo.ts';
+import { generateCommand } from './commands/generate.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { setupNativeCommand } from './commands/setup-native.ts';
+import { packageVersion } from './package-folder.ts';
+
+/** 128 + SIGINT, as shells expect of a program that was interrupted. */
+const INTERRUPTED = 130;
+
+/** Runs the program; sets the exit code instead of ending the process. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('delta-dit')
+    .description('Diffusion transformers in TensorFlow.js with training-free caching')
+    .version(packageVersion())
+    .showHelpAfterError('(--help lists the options)');
+  for (const command of [generateCommand(), convertCommand(), inspectCommand(), setupNativeCommand(), demoCommand()]) {
+    program.addCommand(command);
+  }
+  for (const command of [program, ...program.commands]) command.exitOverride();
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode; // commander has printed it
+  if (error instanceof AbortError) {
+    console.error(error.message);
+    return INTERRUPTED;
+  }
+  if (error instanceof DeltaDiTError) console.error(`error: ${error.message}`);
+  else console.error('error: this is a bug of delta-dit, please report it:', error);
+  return 1;
+}

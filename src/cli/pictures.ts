@@ -1,0 +1,61 @@
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { FileError, type PixelImage } from '../index.ts';
+import { insertPngText } from './png-text.ts';
+
+/** Pixels between the pictures of a grid. */
+const GAP = 4;
+const WHITE = 0xffffffff;
+
+/** Pictures in rows, on white. @param rows pictures of one size; rows may differ in length */
+export async function grid(rows: readonly (readonly PixelImage[])[]): Promise<PixelImage> {
+  const { Jimp } = await import('jimp');
+  const [first] = rows.flat();
+  if (!first) throw new RangeError('a grid needs a picture');
+  const columns = Math.max(...rows.map((row) => row.length));
+  const [width, height] = [first.width + GAP, first.height + GAP];
+  const sheet = new Jimp({ width: columns * width - GAP, height: rows.length * height - GAP, color: WHITE });
+  rows.forEach((row, y) => {
+    row.forEach((picture, x) => {
+      sheet.composite(Jimp.fromBitmap(bitmap(picture)), x * width, y * height);
+    });
+  });
+  return { width: sheet.width, height: sheet.height, data: new Uint8ClampedArray(sheet.bitmap.data) };
+}
+
+/** A PNG file with texts in it. */
+export async function encodePng(picture: PixelImage, texts: Readonly<Record<string, string>>): Promise<Buffer> {
+  const { Jimp } = await import('jimp');
+  return insertPngText(await Jimp.fromBitmap(bitmap(picture)).getBuffer('image/png'), texts);
+}
+
+export function bitmap({ width, height, data }: PixelImage): { width: number; height: number; data: Buffer } {
+  return { width, height, data: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
+}
+
+/** @throws FileError when `path` exists, unless `force`, or its folder does not. */
+export async function checkOutput(path: string, force: boolean): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found && !force) throw new FileError(`${path}: exists already; choose another -o, or --force to replace it`);
+  if (found?.isDirectory()) throw new FileError(`${path}: is a folder; give the name of a file`);
+}
+
+/** Writes beside `path` first, so that it is whole or absent. */
+export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.partial-${process.pid}`;
+  try {
+    const handle = await open(temporary, 'w');
+    try {
+      await handle.writeFile(bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new FileError(
+      `${path}: could not be written (${(cause as Error).message}); check the folder, its permissions and the disk`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,100 @@
+/** The public surface of delta-dit. Importing it starts nothing; a backend starts with the first pipeline. */
+import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
+import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
+import type { Numerics } from './models/dit-config.ts';
+import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
+
+export interface FromPretrainedOptions extends OpenOptions, BackendOptions {
+  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  readonly backend?: BackendName | undefined;
+  /** Overrides the checkpoint's origin. */
+  readonly numerics?: Numerics | undefined;
+}
+
+/** Class labels to pictures. */
+export type DiTPipeline = Pipeline;
+
+export const DiTPipeline = {
+  /**
+   * Opens a converted folder, a diffusers folder, or a `.pt` / `.pth` / `.safetensors` file (with `vae`), and reads it
+   * into the backend. Call `dispose()` on what it gives.
+   * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+   */
+  async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
+    await useBackend(options.backend, options);
+    const checkpoint = await openDiT(path, options);
+    try {
+      return await Pipeline.fromCheckpoint(checkpoint, options.numerics);
+    } finally {
+      await checkpoint.close();
+    }
+  },
+};
+
+export {
+  type ConvertOptions,
+  type ConvertProgress,
+  type ConvertResult,
+  convertCheckpoint,
+  type StorageType,
+} from '../converters/convert.ts';
+export { type Inspected, inspectCheckpoint } from '../converters/inspect.ts';
+export { type OpenOptions, openDiT } from '../converters/open-dit.ts';
+export {
+  BACKEND_NAMES,
+  type BackendName,
+  type BackendOptions,
+  type BackendReport,
+  useBackend,
+} from './backend/select.ts';
+export { type CacheCounts, CachedBlocks } from './cache/cached-blocks.ts';
+export { type PlanCost, planCost } from './cache/cost.ts';
+export {
+  type CachePlan,
+  type CachePolicy,
+  countBlocks,
+  drawPlan,
+  type PlanSetting,
+  type PlanStep,
+  type Span,
+  uncachedPlan,
+} from './cache/plan.ts';
+export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
+export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
+export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
+export { planDeltaDiT, planStages } from './cache/stage-planner.ts';
+export type { ByteSource } from './checkpoint/byte-source.ts';
+export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
+export { WeightScope, Weights } from './checkpoint/weights.ts';
+export * from './errors.ts';
+export { SelfAttention } from './layers/attention.ts';
+export { Composite } from './layers/composite.ts';
+export { Conv2d } from './layers/conv2d.ts';
+export { LabelEmbedder, PatchEmbed, TimestepEmbedder } from './layers/embedders.ts';
+export { GroupNorm } from './layers/group-norm.ts';
+export type { BranchHooks } from './layers/hooks.ts';
+export { Linear } from './layers/linear.ts';
+export { Mlp } from './layers/mlp.ts';
+export { ParameterLayer } from './layers/parameter-layer.ts';
+export { psnr } from './metrics/psnr.ts';
+export { ssim } from './metrics/ssim.ts';
+export { AutoencoderKL, type AutoencoderKLConfig } from './models/autoencoder-kl.ts';
+export {
+  type Block,
+  type BlockRunner,
+  type Branch,
+  type BranchName,
+  type Modulation,
+  runAllBlocks,
+  runBlock,
+} from './models/block.ts';
+export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
+export type { DiTCheckpoint } from './models/dit-checkpoint.ts';
+export { DIT_SIZES, type DiTConfig, ditCost, type Numerics } from './models/dit-config.ts';
+export { TorchGenerator } from './ops/randn.ts';
+export type { DiTGenerateOptions, DiTResult } from './pipelines/dit-pipeline.ts';
+export type { PixelImage } from './pipelines/image.ts';
+export type { GenerationReport } from './pipelines/report.ts';
+export type { StepEvent } from './pipelines/sample.ts';
+export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.ts';
+export type { ModelOutput, Sampler } from './schedulers/sampler.ts';

@@ -1,0 +1,33 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { serialization } from '@tensorflow/tfjs-core';
+import type { WeightScope } from '../checkpoint/weights.ts';
+import { linear } from '../ops/linear.ts';
+import { ParameterLayer } from './parameter-layer.ts';
+import { outputShape, single } from './tensors.ts';
+
+export interface LinearConfig {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+}
+
+/** x·kernel + bias. `kernel` [in,out] is PyTorch's `weight` transposed; `bias` [out]. */
+export class Linear extends ParameterLayer {
+  static readonly className = 'Linear';
+
+  constructor(
+    private readonly sizes: LinearConfig,
+    stored?: WeightScope,
+  ) {
+    super({ ...sizes }, { kernel: [sizes.inFeatures, sizes.outFeatures], bias: [sizes.outFeatures] }, stored);
+  }
+
+  /** @param inputs [..., in] @returns [..., out] */
+  override call<T extends tf.Tensor>(inputs: T | tf.Tensor[]): T {
+    return linear(single<T>(inputs), this.parameter('kernel'), this.parameter('bias'));
+  }
+
+  override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {
+    return outputShape(inputShape, this.sizes.outFeatures);
+  }
+}
+serialization.registerClass(Linear);

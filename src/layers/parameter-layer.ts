@@ -1,0 +1,100 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { serialization } from '@tensorflow/tfjs-core';
+import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
+import type { WeightScope } from '../checkpoint/weights.ts';
+import { CheckpointError } from '../errors.ts';
+import type { Shape } from '../shape.ts';
+
+/** What `Layer.addWeight` takes: an initialiser that hands over a stored tensor instead of drawing one. */
+class FromCheckpoint extends serialization.Serializable {
+  static readonly className = 'FromCheckpoint';
+
+  constructor(
+    private readonly stored: WeightScope,
+    private readonly parameter: string,
+  ) {
+    super();
+  }
+
+  // addWeight makes a variable that shares the tensor's memory, then disposes the tensor
+  apply(shape: number[]): tf.Tensor {
+    return this.stored.take(this.parameter, shape);
+  }
+
+  getConfig(): serialization.ConfigDict {
+    return { parameter: this.parameter };
+  }
+
+  fromConfigUsesCustomObjects(): boolean {
+    return false;
+  }
+}
+
+/** A layer whose parameters have names and shapes that are known before it is built. */
+export interface Parametrised {
+  /** Path relative to the layer → shape. */
+  parameterShapes(): ReadonlyMap<string, Shape>;
+  /** Frees the weights that are held, at whatever state of building; the number freed, 0 the second time. */
+  disposeWeights(): number;
+}
+
+/**
+ * A leaf layer: its own parameters, no sub-layers. Built from a checkpoint when `stored` is given.
+ */
+export abstract class ParameterLayer extends layers.Layer implements Parametrised {
+  private readonly variables = new Map<string, LayerVariable>();
+
+  /**
+   * @param config what `getConfig` gives back
+   * @param shapes parameter name → shape
+   * @param stored where the parameters are read from; without it `build` fails, as weights are never drawn at random
+   */
+  protected constructor(
+    private readonly config: serialization.ConfigDict,
+    private readonly shapes: Readonly<Record<string, Shape>>,
+    private readonly stored?: WeightScope,
+  ) {
+    super({ trainable: false });
+  }
+
+  parameterShapes(): ReadonlyMap<string, Shape> {
+    return new Map(Object.entries(this.shapes));
+  }
+
+  override build(): void {
+    if (this.built) return;
+    const { stored } = this;
+    if (!stored) {
+      throw new CheckpointError(
+        `${this.getClassName()}: no weights to build from; pass the checkpoint's WeightScope to its constructor`,
+      );
+    }
+    for (const [name, shape] of Object.entries(this.shapes)) {
+      const initialiser = new FromCheckpoint(stored, name);
+      this.variables.set(name, this.addWeight(name, [...shape], 'float32', initialiser, undefined, false));
+    }
+    this.built = true;
+  }
+
+  /** The value of a parameter, borrowed. */
+  protected parameter<T extends tf.Tensor>(name: string): T {
+    const variable = this.variables.get(name);
+    if (!variable) throw new CheckpointError(`${this.getClassName()}.${name} was used before build() or after dispose()`);
+    return variable.read() as T;
+  }
+
+  override disposeWeights(): number {
+    const count = this.variables.size;
+    for (const variable of this.variables.values()) variable.dispose();
+    this.variables.clear();
+    return count;
+  }
+
+  override dispose(): { refCountAfterDispose: number; numDisposedVariables: number } {
+    return { refCountAfterDispose: 0, numDisposedVariables: this.disposeWeights() };
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.config };
+  }
+}

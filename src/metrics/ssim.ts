@@ -1,0 +1,73 @@
+import { assertSameSize, PEAK, type Pixels } from './psnr.ts';
+
+// Wang et al. 2004: Gaussian window of σ 1.5 over 11 pixels, K1 = 0.01, K2 = 0.03
+const SIGMA = 1.5;
+const RADIUS = 5;
+const C1 = (0.01 * PEAK) ** 2;
+const C2 = (0.03 * PEAK) ** 2;
+
+/**
+ * Structural similarity, the mean over the three channels and over the pixels whose whole window lies inside; equals
+ * scikit-image's structural_similarity(channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False).
+ */
+export function ssim(a: Pixels, b: Pixels): number {
+  assertSameSize(a, b);
+  return (
+    [0, 1, 2].reduce((sum, channel) => sum + channelSsim(plane(a, channel), plane(b, channel), a.width, a.height), 0) /
+    3
+  );
+}
+
+function plane({ width, height, data }: Pixels, channel: number): Float64Array {
+  return Float64Array.from({ length: width * height }, (_, pixel) => data[4 * pixel + channel] ?? 0);
+}
+
+function channelSsim(a: Float64Array, b: Float64Array, width: number, height: number): number {
+  const product = (x: Float64Array, y: Float64Array) => x.map((value, i) => value * (y[i] ?? 0));
+  const blurred = (x: Float64Array) => blur(x, width, height);
+  const [meanA, meanB, aa, bb, ab] = [
+    blurred(a),
+    blurred(b),
+    blurred(product(a, a)),
+    blurred(product(b, b)),
+    blurred(product(a, b)),
+  ];
+  let sum = 0;
+  let count = 0;
+  for (let y = RADIUS; y < height - RADIUS; y++) {
+    for (let x = RADIUS; x < width - RADIUS; x++) {
+      const i = y * width + x;
+      const [ma, mb] = [meanA[i] ?? 0, meanB[i] ?? 0];
+      const [va, vb, cov] = [(aa[i] ?? 0) - ma * ma, (bb[i] ?? 0) - mb * mb, (ab[i] ?? 0) - ma * mb];
+      sum += ((2 * ma * mb + C1) * (2 * cov + C2)) / ((ma * ma + mb * mb + C1) * (va + vb + C2));
+      count++;
+    }
+  }
+  return sum / count;
+}
+
+const WINDOW = (() => {
+  const weights = Array.from({ length: 2 * RADIUS + 1 }, (_, i) =>
+    Math.exp(-((i - RADIUS) ** 2) / (2 * SIGMA * SIGMA)),
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+})();
+
+/** Separable Gaussian; pixels outside count as the nearest inside (they touch only the border that is left out). */
+function blur(source: Float64Array, width: number, height: number): Float64Array {
+  const pass = (from: Float64Array, step: number, length: number) => {
+    const out = new Float64Array(from.length);
+    for (let i = 0; i < from.length; i++) {
+      const position = Math.floor(i / step) % length;
+      let sum = 0;
+      for (let k = -RADIUS; k <= RADIUS; k++) {
+        const clamped = Math.min(Math.max(position + k, 0), length - 1);
+        sum += (WINDOW[k + RADIUS] ?? 0) * (from[i + (clamped - position) * step] ?? 0);
+      }
+      out[i] = sum;
+    }
+    return out;
+  };
+  return pass(pass(source, 1, width), width, height);
+}

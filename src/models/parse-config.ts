@@ -1,0 +1,51 @@
+import { z } from 'zod';
+import { CheckpointError } from '../errors.ts';
+import type { AutoencoderKLConfig } from './autoencoder-kl.ts';
+import type { DiTConfig } from './dit-config.ts';
+
+const size = z.number().int().positive();
+
+const DIT_CONFIG = z
+  .object({
+    hiddenSize: size.multipleOf(4),
+    depth: size,
+    numHeads: size,
+    patchSize: size,
+    mlpRatio: z.number().positive(),
+    inChannels: size,
+    outChannels: size,
+    inputSize: size,
+    numClasses: size,
+    frequencyShift: z.union([z.literal(0), z.literal(1)]),
+    normEps: z.number().positive(),
+  })
+  .refine((c) => c.hiddenSize % c.numHeads === 0, 'hiddenSize is no multiple of numHeads')
+  .refine((c) => c.inputSize % c.patchSize === 0, 'inputSize is no multiple of patchSize')
+  .refine((c) => c.outChannels >= c.inChannels, 'outChannels is less than inChannels');
+
+const AUTOENCODER_CONFIG = z
+  .object({
+    blockOutChannels: z.array(size).min(1),
+    layersPerBlock: size,
+    latentChannels: size,
+    outChannels: size,
+    normNumGroups: size,
+    scalingFactor: z.number().positive(),
+  })
+  .refine((c) => c.blockOutChannels.every((channels) => channels % c.normNumGroups === 0), 'blockOutChannels are no multiples of normNumGroups');
+
+/** @throws CheckpointError that lists every field that does not fit. */
+export function parseDiTConfig(where: string, json: unknown): DiTConfig {
+  return parse(where, DIT_CONFIG, json);
+}
+
+/** @throws CheckpointError that lists every field that does not fit. */
+export function parseAutoencoderKLConfig(where: string, json: unknown): AutoencoderKLConfig {
+  return parse(where, AUTOENCODER_CONFIG, json);
+}
+
+function parse<T>(where: string, schema: z.ZodType<T>, json: unknown): T {
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) throw new CheckpointError(`${where}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

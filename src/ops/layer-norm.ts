@@ -1,0 +1,41 @@
+import * as tf from '@tensorflow/tfjs-core';
+
+/**
+ * LayerNorm without affine parameters: (x − mean) / √(var + eps), population variance over the last axis.
+ * @param x [N,T,D]
+ * @returns [N,T,D]
+ */
+export function layerNorm(x: tf.Tensor3D, eps: number): tf.Tensor3D {
+  return tf.tidy(() => {
+    const centred = tf.sub(x, tf.mean(x, -1, true)); // [N,T,D]
+    const variance = tf.mean(tf.square(centred), -1, true); // [N,T,1]
+    return tf.mul(centred, tf.rsqrt(tf.add(variance, eps)));
+  });
+}
+
+/**
+ * adaLN: x·(1 + scale) + shift, one shift and scale per sample.
+ * @param x [N,T,D]
+ * @param shift [N,D]
+ * @param scale [N,D]
+ * @returns [N,T,D]
+ */
+export function modulate(x: tf.Tensor3D, shift: tf.Tensor2D, scale: tf.Tensor2D): tf.Tensor3D {
+  return tf.tidy(() => tf.add(tf.mul(x, tf.add(tf.expandDims(scale, 1), 1)), tf.expandDims(shift, 1)));
+}
+
+/** LayerNorm, then modulate: one seat, which a backend may fuse. Shapes as of the two. */
+export function layerNormModulate(x: tf.Tensor3D, shift: tf.Tensor2D, scale: tf.Tensor2D, eps: number): tf.Tensor3D {
+  return tf.tidy(() => modulate(layerNorm(x, eps), shift, scale));
+}
+
+/**
+ * x + gate·raw: how a residual branch joins the stream. One seat, which a backend may fuse.
+ * @param x [N,T,D]
+ * @param raw [N,T,D]
+ * @param gate [N,D]
+ * @returns [N,T,D]
+ */
+export function gateResidual(x: tf.Tensor3D, raw: tf.Tensor3D, gate: tf.Tensor2D): tf.Tensor3D {
+  return tf.tidy(() => tf.add(x, tf.mul(raw, tf.expandDims(gate, 1))));
+}

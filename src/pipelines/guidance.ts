@@ -1,0 +1,60 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { BlockRunner } from '../models/block.ts';
+import type { DiT } from '../models/dit.ts';
+import type { ModelOutput, Timestep } from '../schedulers/sampler.ts';
+
+/** A model as samplers see it: noisy latents and a timestep to guided ε. `run` is this step's block runner. */
+export type Denoiser = (x: tf.Tensor4D, t: Timestep, run: BlockRunner) => Promise<ModelOutput>;
+
+export interface GuidanceOptions {
+  /** s of ε_null + s·(ε_cond − ε_null). At most 1: no guidance, the model runs on one half. */
+  readonly guidanceScale: number;
+  /**
+   * Channels of ε that are guided; the others keep the conditional half's own.
+   * 3: facebookresearch/DiT models.py forward_with_cfg. 4, all: diffusers DiTPipeline.
+   */
+  readonly guidedChannels: number;
+}
+
+/** Classifier-free guidance around a DiT, batch order [cond, null] as in both implementations. */
+export function classDenoiser(model: DiT, classLabels: readonly number[], options: GuidanceOptions): Denoiser {
+  const { inChannels, numClasses } = model.config;
+  const n = classLabels.length;
+  if (options.guidanceScale <= 1) {
+    return async (x, t, run) => {
+      const out = await model.predict(x, Array(n).fill(t), classLabels, run); // [N,H,W,C']
+      return firstChannels(out, inChannels);
+    };
+  }
+  const labels = [...classLabels, ...Array<number>(n).fill(numClasses)];
+  return async (x, t, run) => {
+    const doubled = tf.concat([x, x], 0); // [2N,H,W,C]
+    try {
+      const out = await model.predict(doubled, Array(2 * n).fill(t), labels, run); // [2N,H,W,C']
+      return guide(out, inChannels, options);
+    } finally {
+      doubled.dispose();
+    }
+  };
+}
+
+function firstChannels(out: tf.Tensor4D, channels: number): ModelOutput {
+  const eps = tf.slice(out, [0, 0, 0, 0], [-1, -1, -1, channels]);
+  out.dispose();
+  return { eps };
+}
+
+/** @param out both halves [2N,H,W,C'], consumed */
+function guide(out: tf.Tensor4D, channels: number, { guidanceScale, guidedChannels }: GuidanceOptions): ModelOutput {
+  const eps = tf.tidy(() => {
+    const [cond, uncond] = tf.split(out, 2, 0) as [tf.Tensor4D, tf.Tensor4D]; // [N,H,W,C']
+    const guided = (half: tf.Tensor4D) => tf.slice(half, [0, 0, 0, 0], [-1, -1, -1, guidedChannels]);
+    const [c, u] = [guided(cond), guided(uncond)];
+    const mixed = tf.add(u, tf.mul(tf.sub(c, u), guidanceScale)) as tf.Tensor4D;
+    if (guidedChannels === channels) return mixed; // [N,H,W,C]
+    const own = tf.slice(cond, [0, 0, 0, guidedChannels], [-1, -1, -1, channels - guidedChannels]);
+    return tf.concat([mixed, own], 3); // [N,H,W,C]
+  });
+  out.dispose();
+  return { eps };
+}

@@ -1,0 +1,24 @@
+import type { CacheCounts } from '../cache/cached-blocks.ts';
+import type { PlanCost } from '../cache/cost.ts';
+import type { CachePlan } from '../cache/plan.ts';
+import type { Numerics } from '../models/dit-config.ts';
+
+/** What a run did and cost. Times are wall time in seconds, MACs are of the blocks for one sample and guidance half. */
+export interface GenerationReport extends CacheCounts {
+  /** The checkpoint. */
+  readonly model: string;
+  readonly backend: string;
+  readonly numerics: Numerics;
+  readonly sampler: 'ddim';
+  readonly timesteps: readonly number[];
+  readonly guidanceScale: number;
+  readonly seeds: readonly number[];
+  readonly classLabels: readonly number[];
+  /** The cache method's name; null without one. */
+  readonly cache: string | null;
+  readonly plan: CachePlan;
+  readonly macs: PlanCost;
+  readonly stepSeconds: readonly number[];
+  readonly samplingSeconds: number;
+  readonly decodeSeconds: number;
+}

@@ -1,0 +1,92 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { CachedBlocks } from '../cache/cached-blocks.ts';
+import type { CachePlan } from '../cache/plan.ts';
+import { type BlockDelta, reportDeltas } from '../cache/record-deltas.ts';
+import { AbortError, NumericsError } from '../errors.ts';
+import type { BlockRunner } from '../models/block.ts';
+import type { Sampler } from '../schedulers/sampler.ts';
+import type { Denoiser } from './guidance.ts';
+
+/** What a caller hears of after each step. Tensors are borrowed for the call. */
+export interface StepEvent {
+  /** 0… from noise. */
+  readonly step: number;
+  readonly numInferenceSteps: number;
+  /** 999 → 0. */
+  readonly timestep: number;
+  /** Latents after the step [N,H,W,C]. */
+  readonly latents: tf.Tensor4D;
+  /** Whether the step took blocks from the cache. */
+  readonly cached: boolean;
+  /** Wall time of the step. */
+  readonly seconds: number;
+}
+
+export interface SampleOptions {
+  /** Noise [N,H,W,C], consumed. */
+  readonly noise: tf.Tensor4D;
+  readonly sampler: Sampler;
+  readonly denoise: Denoiser;
+  readonly plan: CachePlan;
+  readonly cache: CachedBlocks;
+  /** Instead of the cache: the runner of each step. */
+  readonly runBlocks?: ((step: number) => BlockRunner) | undefined;
+  readonly onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
+  readonly onBlockDelta?: ((event: BlockDelta & { readonly step: number }) => void | Promise<void>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs all steps. @returns the final latents [N,H,W,C] and each step's wall time in seconds. */
+export async function sample(options: SampleOptions): Promise<{ latents: tf.Tensor4D; stepSeconds: number[] }> {
+  const { sampler, plan, onStep, signal } = options;
+  const stepSeconds: number[] = [];
+  let x = options.noise;
+  try {
+    for (const [step, timestep] of sampler.timesteps.entries()) {
+      if (signal?.aborted)
+        throw new AbortError(`generation was stopped before step ${step + 1} of ${sampler.timesteps.length}`);
+      const start = performance.now();
+      const next = await oneStep(options, step, x);
+      x.dispose();
+      x = next;
+      await checkFinite(x, step, timestep);
+      const seconds = (performance.now() - start) / 1000;
+      stepSeconds.push(seconds);
+      const cached = plan.steps[step]?.reuse != null;
+      await onStep?.({ step, numInferenceSteps: sampler.timesteps.length, timestep, latents: x, cached, seconds });
+    }
+    return { latents: x, stepSeconds };
+  } catch (error) {
+    x.dispose();
+    throw error;
+  }
+}
+
+async function oneStep(options: SampleOptions, step: number, x: tf.Tensor4D): Promise<tf.Tensor4D> {
+  const { sampler, denoise, plan, cache, runBlocks, onBlockDelta } = options;
+  const planned = plan.steps[step];
+  const timestep = sampler.timesteps[step];
+  if (!planned || timestep === undefined)
+    throw new RangeError(`the plan has ${plan.steps.length} steps, step ${step} was asked for`);
+  const runner = runBlocks ? runBlocks(step) : cache.atStep(planned);
+  const run = onBlockDelta ? reportDeltas(runner, (delta) => onBlockDelta({ ...delta, step })) : runner;
+  const output = await denoise(x, timestep, run);
+  try {
+    return sampler.step(step, output, x);
+  } finally {
+    output.eps.dispose();
+  }
+}
+
+/** One reduction and one awaited read: 0·x is NaN where x is NaN or infinite. */
+async function checkFinite(x: tf.Tensor4D, step: number, timestep: number): Promise<void> {
+  const probe = tf.tidy(() => tf.sum(tf.mul(x, 0)));
+  const [value] = await probe.data();
+  probe.dispose();
+  if (value !== 0) {
+    throw new NumericsError(
+      `latents stopped being finite at step ${step + 1} (timestep ${timestep}) on backend ${tf.getBackend()}; ` +
+        'check the checkpoint for NaN with "delta-dit inspect", lower guidanceScale, or use another backend',
+    );
+  }
+}

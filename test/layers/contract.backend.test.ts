@@ -1,0 +1,136 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { layers } from '@tensorflow/tfjs-layers';
+import type { WeightScope } from '../../src/checkpoint/weights.ts';
+import { CheckpointError } from '../../src/errors.ts';
+import { SelfAttention } from '../../src/layers/attention.ts';
+import { Conv2d } from '../../src/layers/conv2d.ts';
+import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../../src/layers/embedders.ts';
+import { GroupNorm } from '../../src/layers/group-norm.ts';
+import { Linear } from '../../src/layers/linear.ts';
+import { Mlp } from '../../src/layers/mlp.ts';
+import type { Parametrised } from '../../src/layers/parameter-layer.ts';
+import { Decoder, ResnetBlock, SpatialAttention } from '../../src/models/autoencoder-kl.ts';
+import { DiTBlock, FinalLayer } from '../../src/models/dit.ts';
+import type { DiTConfig } from '../../src/models/dit-config.ts';
+import { elementCount, type Shape } from '../../src/shape.ts';
+import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+import { randomTensor, randomWeights } from '../support/random-weights.ts';
+
+type OurLayer = layers.Layer & Parametrised;
+
+interface Sample {
+  readonly make: (stored?: WeightScope) => OurLayer;
+  /** Shapes of what it is applied to. */
+  readonly inputs: readonly Shape[];
+}
+
+const DIT: DiTConfig = {
+  hiddenSize: 8, depth: 1, numHeads: 2, patchSize: 2, mlpRatio: 4, inChannels: 4, outChannels: 8,
+  inputSize: 4, numClasses: 3, frequencyShift: 0, normEps: 1e-6,
+};
+const VAE = { blockOutChannels: [4, 8], layersPerBlock: 1, latentChannels: 4, outChannels: 3, normNumGroups: 2, scalingFactor: 1 };
+
+const SAMPLES: Record<string, Sample> = {
+  Linear: { make: (stored) => new Linear({ inFeatures: 3, outFeatures: 5 }, stored), inputs: [[2, 4, 3]] },
+  'Conv2dSame 1×1': { make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 1 }, stored), inputs: [[2, 4, 6, 3]] },
+  'Conv2dSame 3×3': { make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 3 }, stored), inputs: [[2, 4, 6, 3]] },
+  GroupNorm: { make: (stored) => new GroupNorm({ channels: 6, numGroups: 2 }, stored), inputs: [[2, 4, 6, 6]] },
+  'GroupNorm and SiLU': { make: (stored) => new GroupNorm({ channels: 6, numGroups: 2, silu: true }, stored), inputs: [[2, 4, 6, 6]] },
+  SelfAttention: { make: (stored) => new SelfAttention({ hiddenSize: 8, numHeads: 2 }, stored), inputs: [[2, 4, 8]] },
+  Mlp: { make: (stored) => new Mlp({ hiddenSize: 8, mlpRatio: 4 }, stored), inputs: [[2, 4, 8]] },
+  PatchEmbed: { make: (stored) => new PatchEmbed({ patchSize: 2, inChannels: 4, hiddenSize: 8 }, stored), inputs: [[2, 4, 6, 4]] },
+  TimestepEmbedder: { make: (stored) => new TimestepEmbedder({ hiddenSize: 8, frequencyShift: 1 }, stored), inputs: [[2, 256]] },
+  LabelEmbedder: { make: (stored) => new LabelEmbedder({ numClasses: 3, hiddenSize: 8 }, stored), inputs: [[2]] },
+  DiTBlock: { make: (stored) => new DiTBlock(DIT, stored), inputs: [[2, 4, 8], [2, 8]] },
+  FinalLayer: { make: (stored) => new FinalLayer(DIT, stored), inputs: [[2, 4, 8], [2, 8]] },
+  'ResnetBlock2D, same width': { make: (stored) => new ResnetBlock({ inChannels: 4, outChannels: 4, numGroups: 2 }, stored), inputs: [[2, 4, 6, 4]] },
+  'ResnetBlock2D, wider': { make: (stored) => new ResnetBlock({ inChannels: 4, outChannels: 8, numGroups: 2 }, stored), inputs: [[2, 4, 6, 4]] },
+  SpatialAttention: { make: (stored) => new SpatialAttention({ channels: 4, numGroups: 2 }, stored), inputs: [[2, 4, 6, 4]] },
+  AutoencoderKLDecoder: { make: (stored) => new Decoder(VAE, stored), inputs: [[2, 4, 6, 4]] },
+};
+
+describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs }) => {
+  async function built(): Promise<OurLayer> {
+    const weights = await randomWeights(make().parameterShapes());
+    const layer = make(weights.scope('layer'));
+    layer.build(inputs.length === 1 ? [...inputs[0]!] : inputs.map((shape) => [...shape]));
+    weights.dispose();
+    return layer;
+  }
+  const drawInputs = () =>
+    inputs.map((shape, i) => (name === 'LabelEmbedder' ? tf.tensor1d([0, 3], 'int32') : randomTensor<tf.Tensor>(shape, i + 1)));
+  const applied = (layer: OurLayer, xs: tf.Tensor[]) => layer.apply(xs.length === 1 ? xs[0]! : xs) as tf.Tensor;
+
+  it('is registered under its class name', () => {
+    const className = make().getClassName();
+    expect(name.startsWith(className)).toBe(true);
+    const [registered] = tf.serialization.SerializationMap.getMap().classNameMap[className] ?? [];
+    expect(registered).toBe(make().constructor);
+  });
+
+  it('comes back from its configuration, which is plain JSON', () => {
+    const layer = make();
+    const config = layer.getConfig();
+    const [Class] = tf.serialization.SerializationMap.getMap().classNameMap[layer.getClassName()]!;
+    const again = new Class(JSON.parse(JSON.stringify(config))) as OurLayer;
+    expect(again.parameterShapes()).toEqual(layer.parameterShapes());
+    expect({ ...again.getConfig(), name: config['name'] }).toEqual(config);
+  });
+
+  it('applies eagerly, and gives the shape it foretells', async () => {
+    const layer = await built();
+    const out = applied(layer, drawInputs());
+    const shapes = inputs.map((shape) => [...shape]);
+    expect(layer.computeOutputShape(shapes.length === 1 ? shapes[0]! : shapes)).toEqual(out.shape);
+    expect((await out.data()).every(Number.isFinite)).toBe(true);
+    layer.dispose();
+  });
+
+  it('holds every parameter in `weights`, none of them trainable, and counts them', async () => {
+    const layer = await built();
+    const sizes = [...layer.parameterShapes().values()].map(elementCount);
+    expect(layer.weights.map(({ shape }) => elementCount(shape as number[])).sort()).toEqual([...sizes].sort());
+    expect(layer.trainableWeights).toEqual([]);
+    expect(layer.countParams()).toBe(sizes.reduce((sum, size) => sum + size, 0));
+    layer.dispose();
+  });
+
+  it('gives a fresh tensor, leaves its inputs, and frees its weights once, whatever the number of calls', async () => {
+    await expectNoLeak(async () => {
+      const layer = await built();
+      const xs = drawInputs();
+      for (let call = 0; call < 2; call++) {
+        const before = tf.memory().numTensors;
+        const out = applied(layer, xs);
+        expect(tf.memory().numTensors).toBe(before + 1);
+        out.dispose();
+      }
+      expect(xs.some((x) => x.isDisposed)).toBe(false);
+      tf.dispose(xs);
+      expect(layer.dispose().numDisposedVariables).toBe(layer.parameterShapes().size);
+      expect(layer.dispose().numDisposedVariables).toBe(0);
+    });
+  });
+
+  it('frees its weights before the first forward, and holds none before it is built', async () => {
+    await expectNoLeak(async () => {
+      expect(make().disposeWeights()).toBe(0);
+      const layer = await built();
+      layer.disposeWeights();
+      layer.disposeWeights();
+    });
+  });
+
+  it('says what is missing: without a checkpoint, and after dispose', async () => {
+    await expectCleanFailure(() => make().build([]), CheckpointError, /no weights to build from; pass the checkpoint's WeightScope/);
+    await expectCleanFailure(
+      async () => {
+        const layer = await built();
+        layer.dispose();
+        tf.tidy(() => layer.call(inputs.length === 1 ? drawInputs()[0]! : drawInputs(), {}));
+      },
+      CheckpointError,
+      /was used before build\(\) or after dispose\(\)/,
+    );
+  });
+});

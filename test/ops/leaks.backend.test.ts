@@ -1,0 +1,52 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { geluTanh, silu } from '../../src/ops/activations.ts';
+import { attention, selfAttention } from '../../src/ops/attention.ts';
+import { positionTable, timestepFrequencies } from '../../src/ops/embeddings.ts';
+import { groupNorm, groupNormSilu } from '../../src/ops/group-norm.ts';
+import { gateResidual, layerNorm, layerNormModulate, modulate } from '../../src/ops/layer-norm.ts';
+import { linear } from '../../src/ops/linear.ts';
+import { patchify, unpatchify } from '../../src/ops/patchify.ts';
+import { expectNoLeak } from '../support/memory.ts';
+
+/** Shapes of the tensors that the ops below borrow. */
+const SHAPES = { tokens: [2, 4, 12], heads: [2, 3, 4, 4], image: [2, 4, 4, 6], perSample: [2, 12], perChannel: [6], kernel: [12, 5] };
+
+interface Inputs {
+  readonly tokens: tf.Tensor3D;
+  readonly heads: tf.Tensor4D;
+  readonly image: tf.Tensor4D;
+  readonly perSample: tf.Tensor2D;
+  readonly perChannel: tf.Tensor1D;
+  readonly kernel: tf.Tensor2D;
+}
+
+const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
+  geluTanh: ({ tokens }) => geluTanh(tokens),
+  silu: ({ tokens }) => silu(tokens),
+  attention: ({ heads }) => attention(heads, heads, heads),
+  selfAttention: ({ tokens }) => selfAttention(tokens, 2),
+  timestepFrequencies: () => timestepFrequencies([1, 2], 8, 0),
+  positionTable: () => positionTable(8, 2, 3),
+  groupNorm: ({ image, perChannel }) => groupNorm(image, 3, perChannel, perChannel, 1e-6),
+  groupNormSilu: ({ image, perChannel }) => groupNormSilu(image, 3, perChannel, perChannel, 1e-6),
+  layerNorm: ({ tokens }) => layerNorm(tokens, 1e-6),
+  modulate: ({ tokens, perSample }) => modulate(tokens, perSample, perSample),
+  layerNormModulate: ({ tokens, perSample }) => layerNormModulate(tokens, perSample, perSample, 1e-6),
+  gateResidual: ({ tokens, perSample }) => gateResidual(tokens, tokens, perSample),
+  linear: ({ tokens, kernel }) => linear(tokens, kernel),
+  patchify: ({ image }) => patchify(image, 2),
+  unpatchify: ({ tokens }) => unpatchify(tokens, 2, 2, 2),
+};
+
+describe('every op', () => {
+  it.each(Object.entries(OPS))('%s gives one fresh tensor, leaves its inputs and nothing else', async (_, op) => {
+    const inputs = Object.fromEntries(Object.entries(SHAPES).map(([name, shape]) => [name, tf.ones(shape)])) as unknown as Inputs;
+    await expectNoLeak(() => {
+      const before = tf.memory().numTensors;
+      const out = op(inputs);
+      expect(tf.memory().numTensors).toBe(before + 1);
+      out.dispose();
+    });
+    expect(Object.values(inputs).some((input: tf.Tensor) => input.isDisposed)).toBe(false);
+  });
+});
