@@ -22,13 +22,18 @@ const native = ['tfjs-node', 'tfjs-node-gpu'].some((name) =>
   existsSync(`node_modules/@tensorflow/${name}/lib/napi-v8/tfjs_binding.node`),
 );
 
+const NATIVE_ABSENT = 'the native backend: "npm run setup-native" says what it needs';
+
+// TensorFlow reads it once, before a test could set it: no start-up lines.
+process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+
 // Inherited by the workers; test/unchecked.ts appends to it, test/report-unchecked.cjs prints it.
 process.env.DELTA_DIT_UNCHECKED_FILE = join(tmpdir(), `delta-dit-unchecked-${process.pid}.txt`);
 
 const config: Config = {
   maxWorkers: 2,
   testTimeout: 120_000,
-  reporters: ['default', '<rootDir>/test/report-unchecked.cjs'],
+  reporters: ['default', ['<rootDir>/test/report-unchecked.cjs', { absent: native ? [] : [NATIVE_ABSENT] }]],
   projects: [
     {
       ...common,

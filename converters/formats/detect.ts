@@ -1,5 +1,4 @@
-import type { ByteSource } from '../../src/checkpoint/byte-source.ts';
-import { takeOver } from '../../src/checkpoint/byte-source.ts';
+import { type ByteSource, takeOver } from '../../src/checkpoint/byte-source.ts';
 import { MAX_HEADER_BYTES, openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import type { TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { FormatError } from '../../src/errors.ts';

@@ -10,7 +10,7 @@ const AS_JSON: ReadonlyMap<string, string> = new Map([
   ['Infinity', '1e999'],
   ['-Infinity', '-1e999'],
 ]);
-/** A configuration is some kilobytes; the largest, a `model_index.json` with all class names, has 40. */
+/** A configuration is some kilobytes, also a `model_index.json` with a thousand class names. */
 const MAX_LENGTH = 2 ** 20;
 
 /**

@@ -13,7 +13,7 @@ export interface PickleOptions {
   readonly persistentLoad?: (id: unknown, reader: PickleCall) => unknown;
 }
 
-/** torch's pickles hold names and shapes: a DiT-XL/2 training file has 300 kB and 60,000 opcodes. */
+/** The elements of tensors lie outside the pickle; names and shapes stay far below this. */
 export const MAX_PICKLE_BYTES = 64 * 2 ** 20;
 /** Opcodes, plus the items that functions copy. */
 const MAX_WORK = 5_000_000;

@@ -19,7 +19,7 @@ export interface ZipIndex {
   readonly entries: ReadonlyMap<string, ZipEntry>;
 }
 
-/** DiT-XL/2 has about 300 tensors, with optimiser state 1,500; a longer index is there to cost time. */
+/** DiT-XL/2 has 292 tensors, five times as many with EMA and optimiser; a longer index is there to cost time. */
 const MAX_ENTRIES = 20_000;
 /** Far more than the directory of so many entries; nothing else is read by zip.js. */
 const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;

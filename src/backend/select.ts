@@ -45,8 +45,10 @@ async function startAsked(name: BackendName, options: BackendOptions): Promise<v
   if (!chosen) throw new OptionError(`Backend: expected one of ${BACKEND_NAMES.join(', ')}, got ${String(name)}.`);
   if (getBackend() === name) return;
   const absence = await chosen.findAbsence();
-  if (absence)
-    throw new BackendError(`The backend ${name} is not there: ${absence.reason}. Run \`${absence.command}\`.`);
+  if (absence) {
+    const advice = absence.command ? ` Run \`${absence.command}\`.` : '';
+    throw new BackendError(`The backend ${name} is not there: ${absence.reason}.${advice}`);
+  }
   await chosen.start(options);
 }
 

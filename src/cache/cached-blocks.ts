@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Block, type BlockRunner, runBlock } from '../models/block.ts';
 import { addResidual, residual } from './delta.ts';
-import type { CachePlan, PlanStep, Span } from './plan.ts';
+import { type CachePlan, isTakenAfter, type PlanStep, type Span } from './plan.ts';
 
 /** What one run has kept and done so far. */
 export interface CacheCounts {
@@ -13,7 +13,7 @@ export interface CacheCounts {
 
 /** The state of one sampling run under a plan: one device tensor per recorded span. */
 export class CachedBlocks {
-  private readonly kept = new Map<string, tf.Tensor3D>();
+  private readonly kept = new Map<string, { readonly span: Span; readonly tensor: tf.Tensor3D }>();
   private computed = 0;
   private reused = 0;
   private peakBytes = 0;
@@ -31,7 +31,7 @@ export class CachedBlocks {
 
   /** Frees what is kept. */
   dispose(): void {
-    for (const tensor of this.kept.values()) tensor.dispose();
+    for (const { tensor } of this.kept.values()) tensor.dispose();
     this.kept.clear();
   }
 
@@ -52,6 +52,7 @@ export class CachedBlocks {
         index += ran;
         for (const [span, hIn] of entries) if (span.first + span.count === index) this.keep(span, h, hIn);
       }
+      this.release(step.step);
       return h;
     } catch (error) {
       h.dispose();
@@ -69,7 +70,7 @@ export class CachedBlocks {
     h: tf.Tensor3D,
     cond: C,
   ): [tf.Tensor3D, number] {
-    const kept = step.reuse?.first === index ? this.kept.get(key(step.reuse)) : undefined;
+    const kept = step.reuse?.first === index ? this.kept.get(key(step.reuse))?.tensor : undefined;
     if (step.reuse && kept) {
       this.reused += step.reuse.count;
       return [this.plan.keeps === 'delta' ? addResidual(h, kept) : kept.clone(), step.reuse.count];
@@ -79,13 +80,21 @@ export class CachedBlocks {
   }
 
   private keep(span: Span, hOut: tf.Tensor3D, hIn: tf.Tensor3D): void {
-    this.kept.get(key(span))?.dispose();
-    this.kept.set(key(span), tf.keep(this.plan.keeps === 'delta' ? residual(hOut, hIn) : hOut.clone()));
-    const bytes = [...this.kept.values()].reduce(
-      (sum, tensor) => sum + tensor.size * Float32Array.BYTES_PER_ELEMENT,
-      0,
-    );
+    this.kept.get(key(span))?.tensor.dispose();
+    const tensor = tf.keep(this.plan.keeps === 'delta' ? residual(hOut, hIn) : hOut.clone());
+    this.kept.set(key(span), { span, tensor });
+    const sizes = [...this.kept.values()].map(({ tensor: { size } }) => size * Float32Array.BYTES_PER_ELEMENT);
+    const bytes = sizes.reduce((sum, size) => sum + size, 0);
     this.peakBytes = Math.max(this.peakBytes, bytes);
+  }
+
+  /** Frees what no later step takes, so that a change of region does not keep both spans. */
+  private release(step: number): void {
+    for (const [name, { span, tensor }] of this.kept) {
+      if (isTakenAfter(this.plan, step, span)) continue;
+      tensor.dispose();
+      this.kept.delete(name);
+    }
   }
 }
 

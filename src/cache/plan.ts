@@ -42,6 +42,14 @@ export function sameSpan(a: Span, b: Span): boolean {
   return a.first === b.first && a.count === b.count;
 }
 
+/** Whether a step after `step` reuses the span before it is recorded again. */
+export function isTakenAfter(plan: CachePlan, step: number, span: Span): boolean {
+  const next = plan.steps
+    .slice(step + 1)
+    .find(({ record, reuse }) => [...record, reuse].some((other) => other && sameSpan(other, span)));
+  return next?.reuse != null && sameSpan(next.reuse, span);
+}
+
 /** Block evaluations of a plan, per guidance half. */
 export function countBlocks(plan: CachePlan): { computed: number; reused: number } {
   const reused = plan.steps.reduce((sum, { reuse }) => sum + (reuse?.count ?? 0), 0);

@@ -69,8 +69,10 @@ export function defaultCachedBlocks(numInferenceSteps: number, depth: number): n
   return Math.round((depth * (numInferenceSteps <= 8 ? 6 : 21)) / 28);
 }
 
-/** N of every setting of the paper. */
-export const DEFAULT_INTERVAL = 2;
+/** N where none is given: 2, as in every setting of the paper; 1 where there is one step only. */
+export function defaultInterval(numInferenceSteps: number): number {
+  return Math.min(2, numInferenceSteps);
+}
 
 /** @throws OptionError unless `value` is a whole number from `min` to `max`. */
 export function checkWhole(name: string, value: number, min: number, max: number, meaning: string): void {

@@ -79,7 +79,8 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
   /** The value of a parameter, borrowed. */
   protected parameter<T extends tf.Tensor>(name: string): T {
     const variable = this.variables.get(name);
-    if (!variable) throw new CheckpointError(`${this.getClassName()}.${name} was used before build() or after dispose()`);
+    if (!variable)
+      throw new CheckpointError(`${this.getClassName()}.${name} was used before build() or after dispose()`);
     return variable.read() as T;
   }
 

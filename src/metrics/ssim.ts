@@ -1,3 +1,4 @@
+import { ShapeError } from '../errors.ts';
 import { assertSameSize, PEAK, type Pixels } from './psnr.ts';
 
 // Wang et al. 2004: Gaussian window of σ 1.5 over 11 pixels, K1 = 0.01, K2 = 0.03
@@ -9,9 +10,14 @@ const C2 = (0.03 * PEAK) ** 2;
 /**
  * Structural similarity, the mean over the three channels and over the pixels whose whole window lies inside; equals
  * scikit-image's structural_similarity(channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False).
+ * @throws ShapeError for pictures of different size, or smaller than the window
  */
 export function ssim(a: Pixels, b: Pixels): number {
   assertSameSize(a, b);
+  const window = 2 * RADIUS + 1;
+  if (a.width < window || a.height < window) {
+    throw new ShapeError(`ssim: expected pictures of at least ${window}×${window} pixels, got ${a.width}×${a.height}`);
+  }
   return (
     [0, 1, 2].reduce((sum, channel) => sum + channelSsim(plane(a, channel), plane(b, channel), a.width, a.height), 0) /
     3

@@ -58,10 +58,15 @@ export function runBlock<C>(block: Block<C>, tokens: tf.Tensor3D, cond: C): tf.T
 /** The default runner: every block, in order. */
 export const runAllBlocks: BlockRunner = async (blocks, tokens, cond) => {
   let x = tokens.clone();
-  for (const block of blocks) {
-    const next = runBlock(block, x, cond);
+  try {
+    for (const block of blocks) {
+      const next = runBlock(block, x, cond);
+      x.dispose();
+      x = next;
+    }
+    return x;
+  } catch (error) {
     x.dispose();
-    x = next;
+    throw error;
   }
-  return x;
 };

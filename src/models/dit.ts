@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope, Weights } from '../checkpoint/weights.ts';
+import { OptionError } from '../errors.ts';
 import { SelfAttention } from '../layers/attention.ts';
 import { Composite } from '../layers/composite.ts';
 import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../layers/embedders.ts';
@@ -14,7 +15,6 @@ import { silu } from '../ops/activations.ts';
 import { positionTable } from '../ops/embeddings.ts';
 import { layerNormModulate } from '../ops/layer-norm.ts';
 import { unpatchify } from '../ops/patchify.ts';
-import { OptionError } from '../errors.ts';
 import { assertShape, type Shape } from '../shape.ts';
 import { type Block, type BlockRunner, type Branch, gatedBranch, type Modulation, runAllBlocks } from './block.ts';
 import { buildParts, disposeParts, type ModelPart, parameterShapesOf } from './build.ts';
@@ -176,7 +176,8 @@ export class DiT {
     assertShape('DiT input', x.shape, [t.length, inputSize, inputSize, inChannels]);
     assertShape('DiT labels', [y.length], [t.length]);
     const odd = y.find((label) => !Number.isInteger(label) || label < 0 || label > numClasses);
-    if (odd !== undefined) throw new OptionError(`DiT labels: expected whole numbers from 0 to ${numClasses}, got ${odd}`);
+    if (odd !== undefined)
+      throw new OptionError(`DiT labels: expected whole numbers from 0 to ${numClasses}, got ${odd}`);
     const posEmbed = this.posEmbed as tf.Tensor3D;
     const tokens = tf.tidy(() => tf.add(this.xEmbedder.call(x), posEmbed) as tf.Tensor3D); // [N,T,D]
     const c = tf.tidy(() => tf.add(this.tEmbedder.embed(t), this.yEmbedder.embed(y)) as tf.Tensor2D); // [N,D]

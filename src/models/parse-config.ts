@@ -32,7 +32,10 @@ const AUTOENCODER_CONFIG = z
     normNumGroups: size,
     scalingFactor: z.number().positive(),
   })
-  .refine((c) => c.blockOutChannels.every((channels) => channels % c.normNumGroups === 0), 'blockOutChannels are no multiples of normNumGroups');
+  .refine(
+    (c) => c.blockOutChannels.every((channels) => channels % c.normNumGroups === 0),
+    'blockOutChannels are no multiples of normNumGroups',
+  );
 
 /** @throws CheckpointError that lists every field that does not fit. */
 export function parseDiTConfig(where: string, json: unknown): DiTConfig {

@@ -20,7 +20,7 @@ export async function toPixels(image: tf.Tensor3D, numerics: Numerics): Promise<
   const values = await unit.data();
   unit.dispose();
   const data = new Uint8ClampedArray(width * height * 4).fill(255);
-  const eightBit = numerics === 'diffusers' ? roundHalfEven : (x: number) => Math.floor(x + 0.5);
+  const eightBit = numerics === 'diffusers' ? roundHalfEven : (x: number) => Math.floor(Math.fround(x + 0.5));
   for (let pixel = 0; pixel < width * height; pixel++) {
     for (let channel = 0; channel < 3; channel++) {
       data[pixel * 4 + channel] = eightBit(Math.fround(255 * (values[pixel * 3 + channel] ?? 0)));

@@ -53,6 +53,7 @@ export async function sample(options: SampleOptions): Promise<{ latents: tf.Tens
       const seconds = (performance.now() - start) / 1000;
       stepSeconds.push(seconds);
       const cached = plan.steps[step]?.reuse != null;
+      await breathe();
       await onStep?.({ step, numInferenceSteps: sampler.timesteps.length, timestep, latents: x, cached, seconds });
     }
     return { latents: x, stepSeconds };
@@ -76,6 +77,11 @@ async function oneStep(options: SampleOptions, step: number, x: tf.Tensor4D): Pr
   } finally {
     output.eps.dispose();
   }
+}
+
+/** A turn of the event loop: where a backend computes synchronously, signals and timers would wait for the last step. */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** One reduction and one awaited read: 0·x is NaN where x is NaN or infinite. */

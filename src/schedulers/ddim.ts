@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { OptionError } from '../errors.ts';
 import { alphasCumprod, checkSteps, LINEAR_SCHEDULE, type NoiseSchedule, roundHalfEven } from './noise-schedule.ts';
 import type { ModelOutput, Sampler, StepIndex, Timestep } from './sampler.ts';
 
@@ -29,13 +30,19 @@ export class DDIMSampler implements Sampler {
   private readonly alphas: Float32Array;
   private readonly stride: number;
 
-  /** @throws OptionError unless 1 ≤ numInferenceSteps ≤ numTrainTimesteps. */
+  /** @throws OptionError unless 1 ≤ numInferenceSteps ≤ numTrainTimesteps and the first timestep exists. */
   constructor(
     numInferenceSteps: number,
     private readonly config: DDIMConfig = DDIM_DEFAULTS,
   ) {
     checkSteps(numInferenceSteps, config.numTrainTimesteps);
     this.timesteps = ddimTimesteps(numInferenceSteps, config);
+    const [first = 0] = this.timesteps;
+    if (first >= config.numTrainTimesteps) {
+      throw new OptionError(
+        `numInferenceSteps: ${numInferenceSteps} steps with steps_offset ${config.stepsOffset} would start at timestep ${first}, past the last, ${config.numTrainTimesteps - 1}; take fewer`,
+      );
+    }
     this.alphas = alphasCumprod(config);
     this.stride = Math.floor(config.numTrainTimesteps / numInferenceSteps);
   }
@@ -47,7 +54,7 @@ export class DDIMSampler implements Sampler {
     const alphaPrevious = this.alphaAt(t - this.stride);
     return tf.tidy(() => {
       const { predXStart, eps } = this.predictions(output, x, alpha);
-      return tf.add(tf.mul(predXStart, Math.sqrt(alphaPrevious)), tf.mul(eps, Math.sqrt(1 - alphaPrevious)));
+      return tf.add(tf.mul(predXStart, Math.sqrt(alphaPrevious)), tf.mul(eps, noiseLevel(alphaPrevious)));
     });
   }
 
@@ -63,7 +70,7 @@ export class DDIMSampler implements Sampler {
     x: tf.Tensor4D,
     alpha: number,
   ): { predXStart: tf.Tensor4D; eps: tf.Tensor4D } {
-    const [signal, noise] = [Math.sqrt(alpha), Math.sqrt(1 - alpha)];
+    const [signal, noise] = [Math.sqrt(alpha), noiseLevel(alpha)];
     const { predictionType, clipSample, clipSampleRange } = this.config;
     let predXStart: tf.Tensor4D;
     let eps = output;
@@ -80,6 +87,11 @@ export class DDIMSampler implements Sampler {
     if (clipSample) predXStart = tf.clipByValue(predXStart, -clipSampleRange, clipSampleRange);
     return { predXStart, eps };
   }
+}
+
+/** √(1 − ᾱ), the difference rounded to float32 as diffusers does: early steps multiply its last bit by 1/√ᾱ ≈ 150. */
+function noiseLevel(alpha: number): number {
+  return Math.sqrt(Math.fround(1 - alpha));
 }
 
 function ddimTimesteps(steps: number, { numTrainTimesteps, timestepSpacing, stepsOffset }: DDIMConfig): Timestep[] {

@@ -133,6 +133,18 @@ describe('an absent TensorFlow that is asked for', () => {
     await expect(useBackend('tensorflow')).rejects.toThrow('Run `npm rebuild @tensorflow/tfjs-node`.');
   });
 
+  it('has no command to offer in a browser', async () => {
+    const node = Object.getOwnPropertyDescriptor(process, 'versions')!;
+    Object.defineProperty(process, 'versions', { ...node, value: {} });
+    try {
+      await expect(useBackend('tensorflow')).rejects.toThrow(
+        /^The backend tensorflow is not there: it runs in Node only\.$/,
+      );
+    } finally {
+      Object.defineProperty(process, 'versions', node);
+    }
+  });
+
   it('leaves no backend started', async () => {
     await expect(useBackend('tensorflow')).rejects.toThrow(BackendError);
     expect(tf.getBackend()).toBeFalsy();

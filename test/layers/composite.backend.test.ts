@@ -62,7 +62,12 @@ describe('Composite', () => {
 describe('a leaf layer', () => {
   it('refuses a weight of another shape, by name', async () => {
     await expectNoLeak(async () => {
-      const weights = await randomWeights(new Map([['kernel', [3, 4]], ['bias', [4]]]));
+      const weights = await randomWeights(
+        new Map([
+          ['kernel', [3, 4]],
+          ['bias', [4]],
+        ]),
+      );
       const layer = new Linear({ inFeatures: 4, outFeatures: 4 }, weights.scope('layer'));
       expect(() => layer.build()).toThrow('layer.kernel: expected [4, 4], got [3, 4]');
       layer.dispose();

@@ -25,27 +25,79 @@ interface Sample {
 }
 
 const DIT: DiTConfig = {
-  hiddenSize: 8, depth: 1, numHeads: 2, patchSize: 2, mlpRatio: 4, inChannels: 4, outChannels: 8,
-  inputSize: 4, numClasses: 3, frequencyShift: 0, normEps: 1e-6,
+  hiddenSize: 8,
+  depth: 1,
+  numHeads: 2,
+  patchSize: 2,
+  mlpRatio: 4,
+  inChannels: 4,
+  outChannels: 8,
+  inputSize: 4,
+  numClasses: 3,
+  frequencyShift: 0,
+  normEps: 1e-6,
 };
-const VAE = { blockOutChannels: [4, 8], layersPerBlock: 1, latentChannels: 4, outChannels: 3, normNumGroups: 2, scalingFactor: 1 };
+const VAE = {
+  blockOutChannels: [4, 8],
+  layersPerBlock: 1,
+  latentChannels: 4,
+  outChannels: 3,
+  normNumGroups: 2,
+  scalingFactor: 1,
+};
 
 const SAMPLES: Record<string, Sample> = {
   Linear: { make: (stored) => new Linear({ inFeatures: 3, outFeatures: 5 }, stored), inputs: [[2, 4, 3]] },
-  'Conv2dSame 1×1': { make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 1 }, stored), inputs: [[2, 4, 6, 3]] },
-  'Conv2dSame 3×3': { make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 3 }, stored), inputs: [[2, 4, 6, 3]] },
+  'Conv2dSame 1×1': {
+    make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 1 }, stored),
+    inputs: [[2, 4, 6, 3]],
+  },
+  'Conv2dSame 3×3': {
+    make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 3 }, stored),
+    inputs: [[2, 4, 6, 3]],
+  },
   GroupNorm: { make: (stored) => new GroupNorm({ channels: 6, numGroups: 2 }, stored), inputs: [[2, 4, 6, 6]] },
-  'GroupNorm and SiLU': { make: (stored) => new GroupNorm({ channels: 6, numGroups: 2, silu: true }, stored), inputs: [[2, 4, 6, 6]] },
+  'GroupNorm and SiLU': {
+    make: (stored) => new GroupNorm({ channels: 6, numGroups: 2, silu: true }, stored),
+    inputs: [[2, 4, 6, 6]],
+  },
   SelfAttention: { make: (stored) => new SelfAttention({ hiddenSize: 8, numHeads: 2 }, stored), inputs: [[2, 4, 8]] },
   Mlp: { make: (stored) => new Mlp({ hiddenSize: 8, mlpRatio: 4 }, stored), inputs: [[2, 4, 8]] },
-  PatchEmbed: { make: (stored) => new PatchEmbed({ patchSize: 2, inChannels: 4, hiddenSize: 8 }, stored), inputs: [[2, 4, 6, 4]] },
-  TimestepEmbedder: { make: (stored) => new TimestepEmbedder({ hiddenSize: 8, frequencyShift: 1 }, stored), inputs: [[2, 256]] },
+  PatchEmbed: {
+    make: (stored) => new PatchEmbed({ patchSize: 2, inChannels: 4, hiddenSize: 8 }, stored),
+    inputs: [[2, 4, 6, 4]],
+  },
+  TimestepEmbedder: {
+    make: (stored) => new TimestepEmbedder({ hiddenSize: 8, frequencyShift: 1 }, stored),
+    inputs: [[2, 256]],
+  },
   LabelEmbedder: { make: (stored) => new LabelEmbedder({ numClasses: 3, hiddenSize: 8 }, stored), inputs: [[2]] },
-  DiTBlock: { make: (stored) => new DiTBlock(DIT, stored), inputs: [[2, 4, 8], [2, 8]] },
-  FinalLayer: { make: (stored) => new FinalLayer(DIT, stored), inputs: [[2, 4, 8], [2, 8]] },
-  'ResnetBlock2D, same width': { make: (stored) => new ResnetBlock({ inChannels: 4, outChannels: 4, numGroups: 2 }, stored), inputs: [[2, 4, 6, 4]] },
-  'ResnetBlock2D, wider': { make: (stored) => new ResnetBlock({ inChannels: 4, outChannels: 8, numGroups: 2 }, stored), inputs: [[2, 4, 6, 4]] },
-  SpatialAttention: { make: (stored) => new SpatialAttention({ channels: 4, numGroups: 2 }, stored), inputs: [[2, 4, 6, 4]] },
+  DiTBlock: {
+    make: (stored) => new DiTBlock(DIT, stored),
+    inputs: [
+      [2, 4, 8],
+      [2, 8],
+    ],
+  },
+  FinalLayer: {
+    make: (stored) => new FinalLayer(DIT, stored),
+    inputs: [
+      [2, 4, 8],
+      [2, 8],
+    ],
+  },
+  'ResnetBlock2D, same width': {
+    make: (stored) => new ResnetBlock({ inChannels: 4, outChannels: 4, numGroups: 2 }, stored),
+    inputs: [[2, 4, 6, 4]],
+  },
+  'ResnetBlock2D, wider': {
+    make: (stored) => new ResnetBlock({ inChannels: 4, outChannels: 8, numGroups: 2 }, stored),
+    inputs: [[2, 4, 6, 4]],
+  },
+  SpatialAttention: {
+    make: (stored) => new SpatialAttention({ channels: 4, numGroups: 2 }, stored),
+    inputs: [[2, 4, 6, 4]],
+  },
   AutoencoderKLDecoder: { make: (stored) => new Decoder(VAE, stored), inputs: [[2, 4, 6, 4]] },
 };
 
@@ -58,7 +110,9 @@ describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs }) => {
     return layer;
   }
   const drawInputs = () =>
-    inputs.map((shape, i) => (name === 'LabelEmbedder' ? tf.tensor1d([0, 3], 'int32') : randomTensor<tf.Tensor>(shape, i + 1)));
+    inputs.map((shape, i) =>
+      name === 'LabelEmbedder' ? tf.tensor1d([0, 3], 'int32') : randomTensor<tf.Tensor>(shape, i + 1),
+    );
   const applied = (layer: OurLayer, xs: tf.Tensor[]) => layer.apply(xs.length === 1 ? xs[0]! : xs) as tf.Tensor;
 
   it('is registered under its class name', () => {
@@ -74,7 +128,7 @@ describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs }) => {
     const [Class] = tf.serialization.SerializationMap.getMap().classNameMap[layer.getClassName()]!;
     const again = new Class(JSON.parse(JSON.stringify(config))) as OurLayer;
     expect(again.parameterShapes()).toEqual(layer.parameterShapes());
-    expect({ ...again.getConfig(), name: config['name'] }).toEqual(config);
+    expect({ ...again.getConfig(), name: config.name }).toEqual(config);
   });
 
   it('applies eagerly, and gives the shape it foretells', async () => {
@@ -122,7 +176,11 @@ describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs }) => {
   });
 
   it('says what is missing: without a checkpoint, and after dispose', async () => {
-    await expectCleanFailure(() => make().build([]), CheckpointError, /no weights to build from; pass the checkpoint's WeightScope/);
+    await expectCleanFailure(
+      () => make().build([]),
+      CheckpointError,
+      /no weights to build from; pass the checkpoint's WeightScope/,
+    );
     await expectCleanFailure(
       async () => {
         const layer = await built();

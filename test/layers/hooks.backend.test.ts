@@ -11,7 +11,10 @@ const LAYERS = {
   SelfAttention: {
     make: async () => {
       const sizes = { hiddenSize: 8, numHeads: 2 };
-      const layer = new SelfAttention(sizes, (await randomWeights(new SelfAttention(sizes).parameterShapes())).scope('layer'));
+      const layer = new SelfAttention(
+        sizes,
+        (await randomWeights(new SelfAttention(sizes).parameterShapes())).scope('layer'),
+      );
       layer.build();
       return layer;
     },
@@ -50,7 +53,9 @@ describe.each(Object.entries(LAYERS))('hooks of %s', (_, { make, order }) => {
     const last = order[order.length - 1]!.split(' ')[0];
     const replacement = tf.fill([2, 4, 8], 7) as tf.Tensor3D;
     await expectNoLeak(async () => {
-      const out = layer.call(x, { linear: (name, _input, compute) => (name === last ? replacement.clone() : compute()) });
+      const out = layer.call(x, {
+        linear: (name, _input, compute) => (name === last ? replacement.clone() : compute()),
+      });
       await expectBitEqual(out, replacement);
       out.dispose();
     });

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { Weights, type WeightScope } from '../../src/checkpoint/weights.ts';
+import { type WeightScope, Weights } from '../../src/checkpoint/weights.ts';
 import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../../src/layers/embedders.ts';
 import { Linear } from '../../src/layers/linear.ts';
 import { silu } from '../../src/ops/activations.ts';
@@ -28,7 +28,9 @@ describe("layers against PyTorch's, stage by stage", () => {
   it('PatchEmbed', async () => {
     const layer = new PatchEmbed({ patchSize: 2, inChannels: 4, hiddenSize }, await loadScope('x_embedder'));
     layer.build();
-    expect(await relativeL2(layer.call(fixture.nhwc('input.latents')), fixture.tensor('patches'))).toBeLessThan(PER_LAYER);
+    expect(await relativeL2(layer.call(fixture.nhwc('input.latents')), fixture.tensor('patches'))).toBeLessThan(
+      PER_LAYER,
+    );
   });
 
   it('LabelEmbedder, the null row included', async () => {
@@ -53,7 +55,9 @@ describe("layers against PyTorch's, stage by stage", () => {
     layer.build();
     for (const numerics of BOTH_NUMERICS) {
       const cond = fixture.tensor<tf.Tensor2D>(`${numerics}.conditioning`);
-      expect(await relativeL2(layer.call(silu(cond)), fixture.tensor(`${numerics}.block1.modulation`))).toBeLessThan(PER_LAYER);
+      expect(await relativeL2(layer.call(silu(cond)), fixture.tensor(`${numerics}.block1.modulation`))).toBeLessThan(
+        PER_LAYER,
+      );
     }
   });
 });

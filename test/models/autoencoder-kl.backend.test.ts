@@ -18,7 +18,8 @@ const PER_DECODE = 1e-4;
 type StoredVae = DiTCheckpoint['vae'];
 
 const decoderOf = ({ archive }: StoredVae) => pickTensors(archive, (name) => !/^(encoder|quant_conv)\./.test(name));
-const loadVae = (vae: StoredVae) => withWeights(decoderOf(vae), (weights) => AutoencoderKL.fromWeights(vae.config, weights));
+const loadVae = (vae: StoredVae) =>
+  withWeights(decoderOf(vae), (weights) => AutoencoderKL.fromWeights(vae.config, weights));
 
 /** The autoencoder of one of the folders under parity/, closed after `use`. */
 async function withVae<T>(folder: string, use: (vae: StoredVae) => Promise<T>): Promise<T> {
@@ -52,7 +53,10 @@ describe('AutoencoderKL decoder against diffusers, stage by stage', () => {
       expect(await relativeL2(convIn, reference.nhwc('convIn'))).toBeLessThan(PER_STAGE);
 
       const first = run(resnet('mid_block.resnets.0', 32, 32), reference.nhwc('convIn'));
-      const attention = new SpatialAttention({ channels: 32, numGroups: 8 }, weights.scope('decoder.mid_block.attentions.0'));
+      const attention = new SpatialAttention(
+        { channels: 32, numGroups: 8 },
+        weights.scope('decoder.mid_block.attentions.0'),
+      );
       const attended = run(attention, first);
       expect(await relativeL2(attended, reference.nhwc('midAttention'))).toBeLessThan(PER_STAGE);
       const middle = run(resnet('mid_block.resnets.1', 32, 32), reference.nhwc('midAttention'));
@@ -115,7 +119,11 @@ describe('AutoencoderKL memory', () => {
     await withVae('vae-deep', async (stored) => {
       const vae = await loadVae(stored);
       const latents = tf.ones([1, 4, 2, 2]) as tf.Tensor4D;
-      await expectCleanFailure(() => vae.decode(latents), ShapeError, /AutoencoderKL latents: expected \[any, any, any, 4\]/);
+      await expectCleanFailure(
+        () => vae.decode(latents),
+        ShapeError,
+        /AutoencoderKL latents: expected \[any, any, any, 4\]/,
+      );
       vae.dispose();
       const wider = { ...stored, config: { ...stored.config, blockOutChannels: [4, 8, 16] } };
       await expectCleanFailure(() => loadVae(wider), CheckpointError, /of the wrong shape: decoder\.conv_in\.kernel/);

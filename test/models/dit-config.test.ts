@@ -3,10 +3,26 @@ import { type DiTConfig, ditCost, headsOfWidth, withNumerics } from '../../src/m
 import { parseAutoencoderKLConfig, parseDiTConfig } from '../../src/models/parse-config.ts';
 
 const CONFIG: DiTConfig = {
-  hiddenSize: 1152, depth: 28, numHeads: 16, patchSize: 2, mlpRatio: 4, inChannels: 4, outChannels: 8,
-  inputSize: 32, numClasses: 1000, frequencyShift: 0, normEps: 1e-6,
+  hiddenSize: 1152,
+  depth: 28,
+  numHeads: 16,
+  patchSize: 2,
+  mlpRatio: 4,
+  inChannels: 4,
+  outChannels: 8,
+  inputSize: 32,
+  numClasses: 1000,
+  frequencyShift: 0,
+  normEps: 1e-6,
 };
-const VAE = { blockOutChannels: [4, 8], layersPerBlock: 1, latentChannels: 4, outChannels: 3, normNumGroups: 2, scalingFactor: 0.5 };
+const VAE = {
+  blockOutChannels: [4, 8],
+  layersPerBlock: 1,
+  latentChannels: 4,
+  outChannels: 3,
+  normNumGroups: 2,
+  scalingFactor: 0.5,
+};
 
 describe('withNumerics', () => {
   it('changes the frequency shift and the epsilon of the norm before the MLP, and nothing else', () => {
@@ -22,7 +38,12 @@ describe('withNumerics', () => {
 });
 
 describe('headsOfWidth', () => {
-  it.each([[384, 6], [768, 12], [1024, 16], [1152, 16]])('knows width %d', (width, heads) => {
+  it.each([
+    [384, 6],
+    [768, 12],
+    [1024, 16],
+    [1152, 16],
+  ])('knows width %d', (width, heads) => {
     expect(headsOfWidth(width)).toBe(heads);
     expect(headsOfWidth(width, 3)).toBe(3);
   });
@@ -37,7 +58,11 @@ describe('headsOfWidth', () => {
 describe('ditCost', () => {
   it('counts a block as 12·D²·T + 6·D² and 2·T²·D', () => {
     const [d, t] = [1152, 256];
-    expect(ditCost(CONFIG)).toEqual({ depth: 28, blockLinear: 12 * d * d * t + 6 * d * d, blockAttention: 2 * t * t * d });
+    expect(ditCost(CONFIG)).toEqual({
+      depth: 28,
+      blockLinear: 12 * d * d * t + 6 * d * d,
+      blockAttention: 2 * t * t * d,
+    });
   });
 });
 
@@ -57,7 +82,9 @@ describe('parseDiTConfig and parseAutoencoderKLConfig', () => {
     ['normEps', -1],
   ])('refuse %s = %p', (name, value) => {
     expect(() => parseDiTConfig('manifest.json', { ...CONFIG, [name]: value })).toThrow(CheckpointError);
-    expect(() => parseDiTConfig('manifest.json', { ...CONFIG, [name]: value })).toThrow(new RegExp(`manifest.json: [^]*${name}`));
+    expect(() => parseDiTConfig('manifest.json', { ...CONFIG, [name]: value })).toThrow(
+      new RegExp(`manifest.json: [^]*${name}`),
+    );
   });
 
   it('name every field that does not fit, together', () => {

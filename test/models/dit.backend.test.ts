@@ -31,7 +31,11 @@ describe.each(BOTH_NUMERICS)('DiT with the %s numerics against PyTorch', (numeri
   const conditioning = () => ({ c: fixture.tensor<tf.Tensor2D>(`${numerics}.conditioning`) });
 
   it('embeds', async () => {
-    const { tokens, cond } = dit.embed(fixture.nhwc('input.latents'), fixture.numbers('input.timesteps'), fixture.numbers('input.labels'));
+    const { tokens, cond } = dit.embed(
+      fixture.nhwc('input.latents'),
+      fixture.numbers('input.timesteps'),
+      fixture.numbers('input.labels'),
+    );
     expect(await relativeL2(tokens, fixture.tensor('tokens'))).toBeLessThan(PER_BLOCK);
     expect(await relativeL2(cond.c, reference('conditioning'))).toBeLessThan(PER_BLOCK);
   });
@@ -81,7 +85,11 @@ describe.each(BOTH_NUMERICS)('DiT with the %s numerics against PyTorch', (numeri
   });
 
   it('predicts the whole forward', async () => {
-    const got = await dit.predict(fixture.nhwc('input.latents'), fixture.numbers('input.timesteps'), fixture.numbers('input.labels'));
+    const got = await dit.predict(
+      fixture.nhwc('input.latents'),
+      fixture.numbers('input.timesteps'),
+      fixture.numbers('input.labels'),
+    );
     expect(await relativeL2(got, fixture.nhwc(`${numerics}.output`))).toBeLessThan(PER_FORWARD);
   });
 });
@@ -97,7 +105,11 @@ describe('DiT at other patch sizes', () => {
     const dit = await withWeights(archive, (weights) => DiT.fromWeights(config, weights));
     await checkpoint.close();
     expect(config.patchSize).toBe(Number(reference.metadata.get('patch')));
-    const got = await dit.predict(reference.nhwc('input.latents'), reference.numbers('input.timesteps'), reference.numbers('input.labels'));
+    const got = await dit.predict(
+      reference.nhwc('input.latents'),
+      reference.numbers('input.timesteps'),
+      reference.numbers('input.labels'),
+    );
     expect(await relativeL2(got, reference.nhwc('original.output'))).toBeLessThan(PER_FORWARD);
     dit.dispose();
   });
@@ -108,12 +120,19 @@ describe('DiT runs its blocks through the runner it is given', () => {
     const dit = await loadTinyDiT('original');
     const latents = fixture.nhwc('input.latents');
     const want = fixture.tensor<tf.Tensor3D>('original.block2');
-    const got = await dit.predict(latents, fixture.numbers('input.timesteps'), fixture.numbers('input.labels'), async (blocks, tokens, cond) => {
-      expect(blocks).toBe(dit.blocks);
-      expect(await relativeL2(tokens, fixture.tensor('tokens'))).toBeLessThan(PER_BLOCK);
-      expect(await relativeL2((cond as { c: tf.Tensor2D }).c, fixture.tensor('original.conditioning'))).toBeLessThan(PER_BLOCK);
-      return want.clone();
-    });
+    const got = await dit.predict(
+      latents,
+      fixture.numbers('input.timesteps'),
+      fixture.numbers('input.labels'),
+      async (blocks, tokens, cond) => {
+        expect(blocks).toBe(dit.blocks);
+        expect(await relativeL2(tokens, fixture.tensor('tokens'))).toBeLessThan(PER_BLOCK);
+        expect(await relativeL2((cond as { c: tf.Tensor2D }).c, fixture.tensor('original.conditioning'))).toBeLessThan(
+          PER_BLOCK,
+        );
+        return want.clone();
+      },
+    );
     expect(await relativeL2(got, fixture.nhwc('original.output'))).toBeLessThan(PER_BLOCK);
     dit.dispose();
   });
@@ -128,7 +147,9 @@ describe('DiT refuses', () => {
 
   it('latents of another size or channel count', async () => {
     await expect(dit.predict(tf.zeros([1, 4, 8, 8]), [0], [0])).rejects.toThrow(ShapeError);
-    await expect(dit.predict(tf.zeros([1, 16, 16, 4]), [0], [0])).rejects.toThrow('DiT input: expected [1, 8, 8, 4], got [1, 16, 16, 4]');
+    await expect(dit.predict(tf.zeros([1, 16, 16, 4]), [0], [0])).rejects.toThrow(
+      'DiT input: expected [1, 8, 8, 4], got [1, 16, 16, 4]',
+    );
   });
 
   it('timesteps or labels that are not one a sample', async () => {
@@ -144,7 +165,11 @@ describe('DiT refuses', () => {
   it('tokens of another shape from a runner, and leaks nothing', async () => {
     const latents = tf.zeros([1, 8, 8, 4]) as tf.Tensor4D;
     const run = async () => tf.zeros([1, 15, 48]) as tf.Tensor3D;
-    await expectCleanFailure(() => dit.predict(latents, [0], [0], run), ShapeError, /block runner's tokens: expected \[1, 16, 48\]/);
+    await expectCleanFailure(
+      () => dit.predict(latents, [0], [0], run),
+      ShapeError,
+      /block runner's tokens: expected \[1, 16, 48\]/,
+    );
   });
 });
 
@@ -185,7 +210,11 @@ describe('DiT memory', () => {
 
   it.each([
     ['is unreadable', { read: () => Promise.reject(new CheckpointError('torn file')) }, /torn file/],
-    ['has another shape', { shape: [48, 192] }, /1 of the wrong shape: blocks\.2\.mlp\.fc2\.kernel \(expected \[192, 48\], got \[48, 192\]\)/],
+    [
+      'has another shape',
+      { shape: [48, 192] },
+      /1 of the wrong shape: blocks\.2\.mlp\.fc2\.kernel \(expected \[192, 48\], got \[48, 192\]\)/,
+    ],
   ])('frees what it has built when a tensor %s', async (_, change, text) => {
     await withTinyCheckpoint(async ({ transformer: { config, archive } }) => {
       const broken = replaceTensor(archive, name, change);
@@ -200,7 +229,11 @@ describe('DiT memory', () => {
       const tensors = new Map([...spoilt.tensors].filter(([key]) => key !== name));
       tensors.set('extra.weight', spoilt.tensors.get('x_embedder.proj.bias')!);
       const load = () => withWeights({ ...spoilt, tensors }, (weights) => DiT.fromWeights(config, weights));
-      await expectCleanFailure(load, CheckpointError, /1 missing: blocks\.2\.mlp\.fc2\.kernel\. 1 unexpected: extra\.weight\. 1 of the wrong shape: final_layer/);
+      await expectCleanFailure(
+        load,
+        CheckpointError,
+        /1 missing: blocks\.2\.mlp\.fc2\.kernel\. 1 unexpected: extra\.weight\. 1 of the wrong shape: final_layer/,
+      );
     });
   });
 });

@@ -5,24 +5,47 @@ import { elementCount, type Shape } from '../../src/shape.ts';
 
 // facebookresearch/DiT: parameters without the position table (models.md §1.8)
 const PARAMETERS = {
-  'XL/2': 674_834_720, 'XL/4': 675_000_704, 'XL/8': 675_664_640,
-  'L/2': 457_840_672, 'L/4': 457_988_224, 'L/8': 458_578_432,
-  'B/2': 130_315_808, 'B/4': 130_426_496, 'B/8': 130_869_248,
-  'S/2': 32_865_056, 'S/4': 32_920_448, 'S/8': 33_142_016,
+  'XL/2': 674_834_720,
+  'XL/4': 675_000_704,
+  'XL/8': 675_664_640,
+  'L/2': 457_840_672,
+  'L/4': 457_988_224,
+  'L/8': 458_578_432,
+  'B/2': 130_315_808,
+  'B/4': 130_426_496,
+  'B/8': 130_869_248,
+  'S/2': 32_865_056,
+  'S/4': 32_920_448,
+  'S/8': 33_142_016,
 };
 /** Multiply-accumulates of one forward in 1e9, for 256 and 512 pixels. */
 const GMACS = {
-  'XL/2': [118.6, 524.5], 'XL/4': [29.0, 118.7], 'XL/8': [7.4, 29.1],
-  'L/2': [80.7, 361.0], 'L/4': [19.7, 80.7], 'L/8': [5.0, 19.7],
-  'B/2': [23.0, 106.4], 'B/4': [5.6, 23.0], 'B/8': [1.4, 5.6],
-  'S/2': [6.06, 31.4], 'S/4': [1.41, 6.07], 'S/8': [0.36, 1.43],
+  'XL/2': [118.6, 524.5],
+  'XL/4': [29.0, 118.7],
+  'XL/8': [7.4, 29.1],
+  'L/2': [80.7, 361.0],
+  'L/4': [19.7, 80.7],
+  'L/8': [5.0, 19.7],
+  'B/2': [23.0, 106.4],
+  'B/4': [5.6, 23.0],
+  'B/8': [1.4, 5.6],
+  'S/2': [6.06, 31.4],
+  'S/4': [1.41, 6.07],
+  'S/8': [0.36, 1.43],
 };
 
 function published(name: string, pixels = 256): DiTConfig {
   const [size, patch] = name.split('/') as [keyof typeof DIT_SIZES, string];
   return {
-    ...DIT_SIZES[size], patchSize: Number(patch), mlpRatio: 4, inChannels: 4, outChannels: 8,
-    inputSize: pixels / 8, numClasses: 1000, frequencyShift: 0, normEps: 1e-6,
+    ...DIT_SIZES[size],
+    patchSize: Number(patch),
+    mlpRatio: 4,
+    inChannels: 4,
+    outChannels: 8,
+    inputSize: pixels / 8,
+    numClasses: 1000,
+    frequencyShift: 0,
+    normEps: 1e-6,
   };
 }
 
@@ -55,8 +78,12 @@ describe('DiT', () => {
 describe('AutoencoderKL', () => {
   it("has the parameters of Stable Diffusion's decoder, and 20 of post_quant_conv", () => {
     const config = {
-      blockOutChannels: [128, 256, 512, 512], layersPerBlock: 2, latentChannels: 4, outChannels: 3,
-      normNumGroups: 32, scalingFactor: 0.18215,
+      blockOutChannels: [128, 256, 512, 512],
+      layersPerBlock: 2,
+      latentChannels: 4,
+      outChannels: 3,
+      normNumGroups: 32,
+      scalingFactor: 0.18215,
     };
     expect(sum(AutoencoderKL.parameterShapes(config))).toBe(49_490_179 + 20);
   });

@@ -18,7 +18,11 @@ describe('activations', () => {
   });
 
   it('silu is x·σ(x), without overflow far out', async () => {
-    await expectNear(silu(tf.tensor1d(INPUTS)), INPUTS.map((x) => x / (1 + Math.exp(-x))), 2e-6);
+    await expectNear(
+      silu(tf.tensor1d(INPUTS)),
+      INPUTS.map((x) => x / (1 + Math.exp(-x))),
+      2e-6,
+    );
   });
 
   it('keeps the shape', () => {

@@ -9,7 +9,14 @@ import { patchify, unpatchify } from '../../src/ops/patchify.ts';
 import { expectNoLeak } from '../support/memory.ts';
 
 /** Shapes of the tensors that the ops below borrow. */
-const SHAPES = { tokens: [2, 4, 12], heads: [2, 3, 4, 4], image: [2, 4, 4, 6], perSample: [2, 12], perChannel: [6], kernel: [12, 5] };
+const SHAPES = {
+  tokens: [2, 4, 12],
+  heads: [2, 3, 4, 4],
+  image: [2, 4, 4, 6],
+  perSample: [2, 12],
+  perChannel: [6],
+  kernel: [12, 5],
+};
 
 interface Inputs {
   readonly tokens: tf.Tensor3D;
@@ -40,7 +47,9 @@ const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
 
 describe('every op', () => {
   it.each(Object.entries(OPS))('%s gives one fresh tensor, leaves its inputs and nothing else', async (_, op) => {
-    const inputs = Object.fromEntries(Object.entries(SHAPES).map(([name, shape]) => [name, tf.ones(shape)])) as unknown as Inputs;
+    const inputs = Object.fromEntries(
+      Object.entries(SHAPES).map(([name, shape]) => [name, tf.ones(shape)]),
+    ) as unknown as Inputs;
     await expectNoLeak(() => {
       const before = tf.memory().numTensors;
       const out = op(inputs);

@@ -10,7 +10,17 @@ describe('linear', () => {
   });
 
   it('is x·kernel + bias', async () => {
-    expect(await linear(tf.tensor2d([[1, 0], [0, 1], [1, 1]]), kernel, bias).array()).toEqual([
+    expect(
+      await linear(
+        tf.tensor2d([
+          [1, 0],
+          [0, 1],
+          [1, 1],
+        ]),
+        kernel,
+        bias,
+      ).array(),
+    ).toEqual([
       [11, 22, 33],
       [14, 25, 36],
       [15, 27, 39],

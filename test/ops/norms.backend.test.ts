@@ -27,11 +27,39 @@ describe('layerNorm', () => {
 });
 
 describe('modulate and gateResidual', () => {
-  const x = [[[1, 2], [3, 4]], [[5, 6], [7, 8]]];
+  const x = [
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    [
+      [5, 6],
+      [7, 8],
+    ],
+  ];
 
   it('modulate is x·(1 + scale) + shift, per sample', async () => {
-    const got = modulate(tf.tensor3d(x), tf.tensor2d([[10, 20], [30, 40]]), tf.tensor2d([[0, 1], [2, -1]]));
-    expect(await got.array()).toEqual([[[11, 24], [13, 28]], [[45, 40], [51, 40]]]);
+    const got = modulate(
+      tf.tensor3d(x),
+      tf.tensor2d([
+        [10, 20],
+        [30, 40],
+      ]),
+      tf.tensor2d([
+        [0, 1],
+        [2, -1],
+      ]),
+    );
+    expect(await got.array()).toEqual([
+      [
+        [11, 24],
+        [13, 28],
+      ],
+      [
+        [45, 40],
+        [51, 40],
+      ],
+    ]);
   });
 
   it('layerNormModulate is one after the other', async () => {
@@ -42,9 +70,34 @@ describe('modulate and gateResidual', () => {
   });
 
   it('gateResidual is x + gate·raw, per sample', async () => {
-    const raw = tf.tensor3d([[[1, 1], [2, 2]], [[1, 0], [0, 1]]]);
-    const got = gateResidual(tf.tensor3d(x), raw, tf.tensor2d([[10, 100], [-1, -2]]));
-    expect(await got.array()).toEqual([[[11, 102], [23, 204]], [[4, 6], [7, 6]]]);
+    const raw = tf.tensor3d([
+      [
+        [1, 1],
+        [2, 2],
+      ],
+      [
+        [1, 0],
+        [0, 1],
+      ],
+    ]);
+    const got = gateResidual(
+      tf.tensor3d(x),
+      raw,
+      tf.tensor2d([
+        [10, 100],
+        [-1, -2],
+      ]),
+    );
+    expect(await got.array()).toEqual([
+      [
+        [11, 102],
+        [23, 204],
+      ],
+      [
+        [4, 6],
+        [7, 6],
+      ],
+    ]);
   });
 });
 
@@ -61,7 +114,10 @@ describe('groupNorm', () => {
           const pixel = Math.floor(i / perGroup);
           return (sample * h * w + pixel) * channels + group * perGroup + (i % perGroup);
         });
-        normalised(places.map((at) => values[at]!), eps).forEach((value, i) => {
+        normalised(
+          places.map((at) => values[at]!),
+          eps,
+        ).forEach((value, i) => {
           const at = places[i]!;
           want[at] = value * gain[at % channels]! + offset[at % channels]!;
         });

@@ -26,7 +26,9 @@ export function randomArchive(shapes: ReadonlyMap<string, Shape>, seed = 1): Ten
 
 /** Random weights for a layer at the path `layer`. */
 export async function randomWeights(shapes: ReadonlyMap<string, Shape>, seed = 1): Promise<Weights> {
-  const weights = new Weights(randomArchive(new Map([...shapes].map(([name, shape]) => [`layer.${name}`, shape])), seed));
+  const weights = new Weights(
+    randomArchive(new Map([...shapes].map(([name, shape]) => [`layer.${name}`, shape])), seed),
+  );
   await weights.load('layer');
   return weights;
 }

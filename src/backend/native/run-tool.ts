@@ -50,8 +50,8 @@ export function runTool(program: string, args: readonly string[], options: ToolO
   });
 }
 
-/** What says most in a tool's output: Python's, Node's and npm's way of ending, the compiler's, then anything. */
-const TELLING = [/^(\w*error|npm error)\b/i, /\berror:/i, /\berror\b/i];
+/** What says most in a tool's output: a full disk; the last words of Python, Node and npm; the compiler's; anything. */
+const TELLING = [/no space left on device/i, /^(\w*error|npm error)\b/i, /\berror:/i, /\berror\b/i];
 
 /** The one line of a tool's output that goes into a message. */
 export function tellingLine({ stderr, stdout, ending }: ToolRun): string {

@@ -82,8 +82,7 @@ async function setUp(run: Run, cacheDir: string | undefined): Promise<SetupOutco
   const how = isComplete(cache) ? 'linked' : 'built';
   const installed = targetPackage(run.userFolder);
   const pip = await requireTools(needsOf(found.wheel, cache, installed), run.signal);
-  if (!installed) run.report({ message: 'installing @tensorflow/tfjs-node without its install script' });
-  const tfjsNode = installed ?? (await installTfjsNode(run.userFolder, run.signal));
+  const tfjsNode = installed ?? (await installTfjsNode(run.userFolder, run.report, run.signal));
   if (how === 'built') await build({ wheel: found.wheel, cache, pip, tfjsNode, run });
 
   const probe = await linkAndProbe(tfjsNode, cache, run);

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { BackendError } from '../../errors.ts';
 import { TFJS_VERSION } from '../backends/backend.ts';
 import { runTool, tellingLine } from './run-tool.ts';
+import type { ReportProgress } from './setup-progress.ts';
 import { findTfjsNode, type TfjsNodePackage } from './tfjs-node-package.ts';
 
 const NAME = '@tensorflow/tfjs-node';
@@ -25,11 +26,17 @@ export function targetPackage(userFolder: string): TfjsNodePackage | undefined {
 interface Place {
   readonly folder: string;
   readonly options: readonly string[];
+  readonly as: string;
 }
 
 /** Installs tfjs-node without its install script, which would download another TensorFlow. */
-export async function installTfjsNode(userFolder: string, signal?: AbortSignal): Promise<TfjsNodePackage> {
-  const { folder, options } = placeToInstall(await ownFolder(dirname(fileURLToPath(import.meta.url))));
+export async function installTfjsNode(
+  userFolder: string,
+  report: ReportProgress,
+  signal?: AbortSignal,
+): Promise<TfjsNodePackage> {
+  const { folder, options, as } = placeToInstall(await ownFolder(dirname(fileURLToPath(import.meta.url))));
+  report({ message: `installing ${SPEC} in ${folder} ${as}, without its install script` });
   const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...options, SPEC];
   const run = await runTool('npm', args, { cwd: folder, signal });
   const installed = run.ok ? targetPackage(userFolder) : undefined;
@@ -55,11 +62,13 @@ function placeToInstall(own: string): Place {
   // Without --save-prod npm takes it for the optional peer that it is for us, and installs nothing.
   const unlisted = ['--save-prod', '--no-save', '--no-package-lock'];
   const isCheckout = basename(dirname(own)) !== 'node_modules';
-  if (isCheckout) return { folder: own, options: unlisted };
+  if (isCheckout) return { folder: own, options: unlisted, as: 'for this checkout' };
   const project = dirname(dirname(own));
   const isListed = existsSync(join(project, 'package.json'));
-  if (isListed) return { folder: project, options: ['--save-optional', '--save-exact'] };
-  return { folder: own, options: [...unlisted, '--omit=dev'] };
+  if (isListed) {
+    return { folder: project, options: ['--save-optional', '--save-exact'], as: 'as an optional dependency' };
+  }
+  return { folder: own, options: [...unlisted, '--omit=dev'], as: 'for the global installation' };
 }
 
 /** Points the package at the finished native part; replaces what is there in one step. */

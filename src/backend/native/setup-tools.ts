@@ -30,7 +30,9 @@ export async function requireTools(needs: Needs, signal?: AbortSignal): Promise<
   if (lack) missing.push(lack);
   if (missing.length === 0) return pip;
   const install = packages.length > 0 ? ` On Debian or Ubuntu: \`sudo apt install ${packages.join(' ')}\`.` : '';
-  throw new BackendError(`The native set-up needs ${missing.join(', and ')}.${install} Then run it again.`);
+  throw new BackendError(
+    `The native set-up needs ${new Intl.ListFormat('en').format(missing)}.${install} Then run it again.`,
+  );
 }
 
 const PIPS: readonly Pip[] = [['python3', '-m', 'pip'], ['pip3'], ['pip']];

@@ -2,8 +2,8 @@ import type { CachePolicy, PlanSetting } from '../plan.ts';
 import {
   checkOffset,
   checkWhole,
-  DEFAULT_INTERVAL,
   defaultCachedBlocks,
+  defaultInterval,
   defaultStageBound,
   planDeltaDiT,
 } from '../stage-planner.ts';
@@ -26,7 +26,7 @@ export function deltaDiT(options: DeltaDiTOptions = {}): CachePolicy {
   return {
     name: 'delta-dit',
     plan: ({ numInferenceSteps, depth }: PlanSetting) => {
-      const interval = options.interval ?? DEFAULT_INTERVAL;
+      const interval = options.interval ?? defaultInterval(numInferenceSteps);
       const cachedBlocks = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
       const stageBound = options.stageBound ?? defaultStageBound(numInferenceSteps);
       checkWhole('interval', interval, 1, numInferenceSteps, 'the number of steps');

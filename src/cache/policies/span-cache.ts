@@ -1,5 +1,5 @@
 import type { CachePlan, CachePolicy, PlanSetting } from '../plan.ts';
-import { checkOffset, checkWhole, DEFAULT_INTERVAL, defaultCachedBlocks, planStages } from '../stage-planner.ts';
+import { checkOffset, checkWhole, defaultCachedBlocks, defaultInterval, planStages } from '../stage-planner.ts';
 
 export type Region = 'front' | 'middle' | 'rear';
 
@@ -30,7 +30,7 @@ function spanCache(name: string, keeps: CachePlan['keeps'], options: SpanCacheOp
   return {
     name,
     plan: ({ numInferenceSteps, depth }: PlanSetting) => {
-      const interval = options.interval ?? DEFAULT_INTERVAL;
+      const interval = options.interval ?? defaultInterval(numInferenceSteps);
       const count = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
       checkWhole('interval', interval, 1, numInferenceSteps, 'the number of steps');
       checkWhole('cachedBlocks', count, 0, depth, "the model's blocks");

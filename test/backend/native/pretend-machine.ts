@@ -9,9 +9,19 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { TextReader, Uint8ArrayWriter, ZipWriter } from '@zip.js/zip.js';
 import type { TfjsNodePackage } from '../../../src/backend/native/tfjs-node-package.ts';
+
+/** What pip is asked for; sizes in bytes, small enough for any disk. */
+export const PRETEND_WHEEL = {
+  package: 'tensorflow-cpu',
+  version: '2.21.0',
+  platform: 'manylinux_2_27_x86_64',
+  python: '3.11',
+  downloadSize: 1000,
+  unpackedSize: 2000,
+};
 
 /** Parts of a wheel: the ones that are taken, and some that are not. */
 const WHEEL_FILES = {
@@ -101,5 +111,15 @@ export class PretendMachine {
   /** All that lies in the cache, the names of finished parts included. */
   cached(): string[] {
     return existsSync(this.native) ? readdirSync(this.native).sort() : [];
+  }
+
+  downloads(): string[] {
+    return this.calls().filter((call) => call.includes(' download '));
+  }
+
+  /** What an unsuccessful set-up must not leave: unfinished parts and links to them. A whole wheel may stay. */
+  leftBehind({ addon }: TfjsNodePackage): string[] {
+    const links = existsSync(dirname(addon)) ? readdirSync(dirname(addon)) : [];
+    return [...this.cached().filter((name) => !name.endsWith('.whl')), ...links];
   }
 }

@@ -1,20 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import files from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type SetupProgress, setupNative } from '../../../src/backend/native/setup-native.ts';
 import type { TfjsNodePackage } from '../../../src/backend/native/tfjs-node-package.ts';
-import { AbortError, BackendError } from '../../../src/errors.ts';
-import { PretendMachine } from './pretend-machine.ts';
+import { AbortError } from '../../../src/errors.ts';
+import { PRETEND_WHEEL, PretendMachine } from './pretend-machine.ts';
 
-const WHEEL = {
-  package: 'tensorflow-cpu',
-  version: '2.21.0',
-  platform: 'manylinux_2_27_x86_64',
-  python: '3.11',
-  downloadSize: 1000,
-  unpackedSize: 2000,
-};
 let answer: object;
 let packages: () => TfjsNodePackage[];
 jest.mock('../../../src/backend/native/setup-platform.ts', () => ({ wheelForThisMachine: () => answer }));
@@ -32,7 +24,7 @@ beforeEach(async () => {
   machine.addPip();
   machine.addCompiler();
   project = machine.addTfjsNode();
-  answer = { wheel: WHEEL };
+  answer = { wheel: PRETEND_WHEEL };
   packages = () => [project];
 });
 
@@ -43,15 +35,6 @@ afterEach(() => {
 
 const setUp = (options: Parameters<typeof setupNative>[0] = {}) =>
   setupNative({ cacheDir: machine.cacheDir, ...options });
-
-function expectNothingInstalled(): void {
-  expect(machine.cached().filter((name) => !name.endsWith('.whl'))).toEqual([]);
-  expect(existsSync(dirname(project.addon)) ? readdirSync(dirname(project.addon)) : []).toEqual([]);
-}
-
-function downloads(): string[] {
-  return machine.calls().filter((call) => call.includes(' download '));
-}
 
 describe('a set-up from nothing', () => {
   it('builds the part once, links it, and says so', async () => {
@@ -79,7 +62,7 @@ describe('a set-up from nothing', () => {
 
   it('asks pip for a wheel whatever the local Python is', async () => {
     await setUp();
-    const [call] = downloads();
+    const [call] = machine.downloads();
     for (const part of ['-m pip download', '--no-deps', '--only-binary=:all:', '--platform=manylinux_2_27_x86_64']) {
       expect(call).toContain(part);
     }
@@ -155,7 +138,7 @@ describe('a later call', () => {
     writeFileSync(join(abandoned, 'made', 'libtensorflow_cc.so.2'), 'the on');
     await files.copyFile(machine.wheel, `${machine.part}.whl`);
     expect(await setUp()).toMatchObject({ status: 'ready', how: 'built' });
-    expect(downloads()).toEqual([]);
+    expect(machine.downloads()).toEqual([]);
     expect(machine.cached()).toEqual([basename(machine.part)]);
   });
 
@@ -187,123 +170,12 @@ it('is safe when two calls run at once', async () => {
   expect(readdirSync(dirname(project.addon))).toEqual(['tfjs_binding.node']);
 });
 
-describe('an obstacle', () => {
-  it('is named together with all others before anything is downloaded', async () => {
-    machine.removeTool('python3');
-    machine.removeTool('g++');
-    packages = () => [];
-    await expect(setUp()).rejects.toThrow(
-      'The native set-up needs npm, and pip (the installer of Python packages), and g++ (the C++ compiler). ' +
-        'On Debian or Ubuntu: `sudo apt install npm python3-pip g++`. Then run it again.',
-    );
-    expectNothingInstalled();
-  });
-
-  it('is one line and no failure with ifPossible', async () => {
-    machine.removeTool('g++');
-    const outcome = await setUp({ ifPossible: true });
-    expect(outcome).toEqual({ status: 'skipped', reason: expect.stringMatching(/^The native set-up needs g\+\+ .*$/) });
-  });
-
-  it('is too little room on the disk', async () => {
-    jest
-      .spyOn(files, 'statfs')
-      .mockResolvedValue({ bavail: 2, bsize: 1e3 } as Awaited<ReturnType<typeof files.statfs>>);
-    answer = { wheel: { ...WHEEL, downloadSize: 274e6, unpackedSize: 854e6 } };
-    await expect(setUp()).rejects.toThrow(/needs 1128 MB of free disk space for .* \(free: 0 MB\)\./);
-    expect(downloads()).toEqual([]);
-  });
-
-  it('is a disk that fills up on the way', async () => {
-    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
-      code: 'ENOSPC',
-      syscall: 'write',
-    });
-    jest.spyOn(files, 'rename').mockRejectedValueOnce(full);
-    await expect(setUp()).rejects.toThrow(/The disk is full .*Free some space, then run the set-up again/);
-    expectNothingInstalled();
-  });
-
-  it('is a pip that fails, in the words of pip', async () => {
-    machine.addPip(
-      'echo "WARNING: Retrying after connection error" >&2; echo "ERROR: No matching distribution" >&2; exit 1',
-    );
-    const failing = setUp();
-    await expect(failing).rejects.toThrow(BackendError);
-    await expect(failing).rejects.toThrow(
-      /could not download tensorflow-cpu 2\.21\.0 \(ERROR: No matching distribution\)/,
-    );
-    expectNothingInstalled();
-  });
-
-  it('is a g++ that fails; the download is kept for the next call', async () => {
-    machine.addTool('g++', '[ "$1" = --version ] || { echo "x.cc:1:1: error: no such type" >&2; exit 1; }');
-    await expect(setUp()).rejects.toThrow(/could not compile .* \(x\.cc:1:1: error: no such type\)/);
-    expectNothingInstalled();
-    machine.addCompiler();
-    expect(await setUp()).toMatchObject({ how: 'built' });
-    expect(downloads()).toHaveLength(1);
-  });
-
-  it('is a damaged wheel, which is not used again', async () => {
-    const whole = readFileSync(machine.wheel);
-    writeFileSync(machine.wheel, whole.subarray(0, whole.length / 2));
-    await expect(setUp()).rejects.toThrow(/is damaged .*; it has been deleted\. Run the set-up again/);
-    expect(machine.cached()).toEqual([]);
-    writeFileSync(machine.wheel, whole);
-    expect(await setUp()).toMatchObject({ how: 'built' });
-  });
-
-  it('is a changed byte in the wheel', async () => {
-    const bytes = readFileSync(machine.wheel);
-    const name = 'tensorflow/libtensorflow_cc.so.2';
-    const afterName = bytes.indexOf(name) + name.length;
-    const extraLength = bytes.readUInt16LE(afterName - name.length - 2);
-    const inContents = afterName + extraLength + 3;
-    bytes[inContents] = bytes[inContents]! ^ 0x10;
-    writeFileSync(machine.wheel, bytes);
-    await expect(setUp()).rejects.toThrow(/is damaged/);
-    expectNothingInstalled();
-  });
-
-  it('is a wheel without the library', async () => {
-    await machine.makeWheel({ 'tensorflow/libtensorflow_cc.so.2': 'alone' });
-    await expect(setUp()).rejects.toThrow(/contains no libtensorflow_framework\.so\.2/);
-    expectNothingInstalled();
-  });
-
-  it('is a part that does not run here', async () => {
-    machine.addCompiler('unfit');
-    await expect(setUp()).rejects.toThrow(/was built, but does not run here: Error: the native part is unfit/);
-    expectNothingInstalled();
-  });
-
-  it('is another version of tfjs-node', async () => {
-    project = { ...project, version: '4.21.0' };
-    await expect(setUp()).rejects.toThrow(/is version 4\.21\.0, and delta-dit needs 4\.22\.0/);
-  });
-
-  it('is an npm that fails, in the words of npm', async () => {
-    packages = () => [];
-    machine.addTool('npm', '[ "$1" = --version ] || { echo "npm error code E404" >&2; exit 1; }');
-    await expect(setUp()).rejects.toThrow(
-      /npm could not install @tensorflow\/tfjs-node@4\.22\.0 in .* \(npm error code E404\)/,
-    );
-  });
-
-  it('is a system that TensorFlow does not exist for', async () => {
-    answer = { refusal: 'this is macOS' };
-    await expect(setUp()).rejects.toThrow('this is macOS');
-    expect(await setUp({ ifPossible: true })).toEqual({ status: 'skipped', reason: 'this is macOS' });
-  });
-});
-
 describe('a signal', () => {
   it.each(['downloading', 'unpacking', 'compiling'])('stops it while %s, and nothing is left', async (step) => {
     const stop = new AbortController();
     const onProgress = ({ message }: SetupProgress) => message.startsWith(step) && stop.abort();
     await expect(setUp({ ifPossible: true, signal: stop.signal, onProgress })).rejects.toThrow(AbortError);
-    expectNothingInstalled();
+    expect(machine.leftBehind(project)).toEqual([]);
   });
 
   it('ends a download that hangs', async () => {
@@ -312,7 +184,7 @@ describe('a signal', () => {
     const stopped = setUp({ signal: stop.signal });
     setTimeout(() => stop.abort(), 200);
     await expect(stopped).rejects.toThrow(AbortError);
-    expectNothingInstalled();
+    expect(machine.leftBehind(project)).toEqual([]);
   });
 });
 

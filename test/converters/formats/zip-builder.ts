@@ -99,7 +99,7 @@ function endRecords(count: number, length: number, at: number): Uint8Array {
 }
 
 function join(...parts: (Uint8Array | number[])[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => [...(Array.isArray(part) ? numbers(part) : part)]));
+  return Buffer.concat(parts.map((part) => (Array.isArray(part) ? numbers(part) : part)));
 }
 
 /** Little-endian numbers, each after its width. */

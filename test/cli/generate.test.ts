@@ -1,0 +1,223 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { readPngText } from '../../src/cli/png-text.ts';
+import { expectRefusal, PARITY, runCli, scratchFolder } from './run-cli.ts';
+
+const scratch = scratchFolder();
+const model = scratch.path('tiny');
+const generate = (...args: string[]) => runCli('generate', '-m', model, '--backend', 'wasm', ...args);
+
+/** From the header, which is the first chunk of every PNG. */
+function pngSize(png: Buffer): { width: number; height: number } {
+  return { width: png.readUInt32BE(16), height: png.readUInt32BE(20) };
+}
+
+beforeAll(async () => {
+  const vae = `${PARITY}/dit-tiny-diffusers`;
+  const { code, stderr } = await runCli(
+    'convert',
+    `${PARITY}/dit-tiny.pt`,
+    '--out',
+    model,
+    '--num-heads',
+    '4',
+    '--vae',
+    vae,
+  );
+  expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('tensors') });
+});
+afterAll(() => scratch.remove());
+
+describe('generate', () => {
+  it('writes a PNG of the decoded size that carries its settings', async () => {
+    const out = scratch.path('one.png');
+    const { code, stderr } = await generate(
+      '--class',
+      '1',
+      '--seed',
+      '7',
+      '--steps',
+      '4',
+      '--cache',
+      'delta-dit',
+      '-o',
+      out,
+    );
+    expect(stderr).toContain('Backend: ');
+    expect(code).toBe(0);
+    const bytes = readFileSync(out);
+    const { width, height } = pngSize(bytes);
+    expect([width, height]).toEqual([16, 16]);
+    const texts = readPngText(out, bytes);
+    expect(texts.get('parameters')).toContain('Steps: 4, Sampler: DDIM, CFG scale: 4, Seed: 7');
+    expect(JSON.parse(texts.get('delta-dit') ?? '')).toMatchObject({
+      classLabels: [1],
+      seeds: [7],
+      numInferenceSteps: 4,
+      cache: 'delta-dit',
+      numerics: 'original',
+      backend: 'wasm',
+    });
+  });
+
+  it('gives the same bytes for the same seed and others for another', async () => {
+    const png = async (name: string, seed: string) => {
+      await generate('--class', '1', '--seed', seed, '--steps', '2', '--no-metadata', '-o', scratch.path(name));
+      return readFileSync(scratch.path(name));
+    };
+    const [first, again, other] = [await png('a.png', '7'), await png('b.png', '7'), await png('c.png', '8')];
+    expect(first.equals(again)).toBe(true);
+    expect(first.equals(other)).toBe(false);
+    expect(readPngText('a.png', first).size).toBe(0);
+  });
+
+  it('lays classes out in rows and counted seeds in columns', async () => {
+    const out = scratch.path('grid.png');
+    await generate('--class', '0', '--class', '3', '--count', '3', '--seed', '1', '--steps', '1', '-o', out);
+    const { width, height } = pngSize(readFileSync(out));
+    expect([width, height]).toEqual([3 * 16 + 2 * 4, 2 * 16 + 4]);
+    expect(JSON.parse(readPngText(out, readFileSync(out)).get('delta-dit') ?? '')).toMatchObject({
+      seeds: [1, 2, 3, 1, 2, 3],
+    });
+  });
+
+  it('compares uncached with cached', async () => {
+    const out = scratch.path('compare.png');
+    const { stderr } = await generate('--class', '1', '--seed', '7', '--steps', '8', '--compare', '-o', out);
+    expect(stderr).toMatch(/1 \(seed 7\): PSNR \d+\.\d\d dB, SSIM \d\.\d{4}/);
+    expect(stderr).toMatch(/delta-dit: .* instead of .*, \d+\.\d\d× faster sampling \(1\.20× fewer MACs/);
+    expect(pngSize(readFileSync(out)).width).toBe(2 * 16 + 4);
+  });
+
+  it('explains the paper’s plan without making anything', async () => {
+    const { stdout, code } = await generate(
+      '--explain',
+      '--cache',
+      'delta-dit',
+      '--steps',
+      '20',
+      '--cache-option',
+      'cachedBlocks=2,stageBound=12',
+    );
+    expect(code).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines.filter((line) => line.endsWith('cached'))).toHaveLength(10);
+    expect(lines).toContain(' 1 #.. cached');
+    expect(lines).toContain('13 ..# cached');
+    expect(stdout).toContain('1.50× fewer');
+  });
+
+  it('prints nothing on success with --quiet', async () => {
+    const { stderr, stdout } = await generate('--class', '1', '--steps', '1', '-q', '-o', scratch.path('quiet.png'));
+    expect(stderr + stdout).toBe('');
+  });
+});
+
+describe('generate refuses', () => {
+  const out = scratch.path('never.png');
+  const refused: [string, string[], RegExp][] = [
+    ['an unknown class', ['--class', 'unicorn'], /class: expected a number from 0 to 6.*"unicorn"/],
+    ['a class beyond the last', ['--class', '7'], /class: expected a number from 0 to 6/],
+    ['no class', [], /--class/],
+    ['no steps', ['--class', '1', '--steps', '0'], /numInferenceSteps: expected a whole number from 1 to 1000, got 0/],
+    ['too many steps', ['--class', '1', '--steps', '1001'], /from 1 to 1000, got 1001/],
+    ['steps that are no number', ['--class', '1', '--steps', 'abc'], /expected a whole number/],
+    [
+      'more blocks than there are',
+      ['--class', '1', '--cache', 'delta-dit', '--cache-option', 'cachedBlocks=4'],
+      /cachedBlocks: expected a whole number from 0 to 3/,
+    ],
+    [
+      'a bound beyond the steps',
+      ['--class', '1', '--steps', '4', '--cache', 'delta-dit', '--cache-option', 'stageBound=5'],
+      /stageBound: expected a whole number from 0 to 4/,
+    ],
+    ['an unknown cache', ['--class', '1', '--cache', 'magic'], /--cache: expected none, delta-dit/],
+    [
+      'an unknown cache option',
+      ['--class', '1', '--cache', 'delta-dit', '--cache-option', 'magic=1'],
+      /delta-dit takes interval/,
+    ],
+    ['an unknown model', ['-m', 'nothing-here', '--class', '1'], /--model nothing-here: no such file/],
+    ['an unknown option', ['--class', '1', '--magic'], /unknown option/],
+    ['no pictures', ['--class', '1', '--count', '0'], /--count: expected at least 1/],
+  ];
+  it.each(refused)('%s', async (_, args, text) => {
+    expectRefusal(await generate(...args, '-o', out), text);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  it('a file that exists, unless forced', async () => {
+    const taken = scratch.path('taken.png');
+    writeFileSync(taken, 'mine');
+    expectRefusal(
+      await generate('--class', '1', '--steps', '1', '-o', taken),
+      /exists already; choose another -o, or --force/,
+    );
+    expect(readFileSync(taken, 'utf8')).toBe('mine');
+    expect((await generate('--class', '1', '--steps', '1', '-o', taken, '--force')).code).toBe(0);
+  });
+
+  it('a folder that is not there, and leaves nothing behind', async () => {
+    const lost = scratch.path('no/such/folder/out.png');
+    expectRefusal(await generate('--class', '1', '--steps', '1', '-o', lost), /could not be written/);
+    expect(existsSync(scratch.path('no'))).toBe(false);
+  });
+
+  it('a place that cannot be written to, and leaves nothing behind', async () => {
+    const place = scratch.path('a-file');
+    writeFileSync(place, '');
+    expectRefusal(await generate('--class', '1', '--steps', '1', '-o', `${place}/out.png`), /could not be written/);
+  });
+
+  it('a checkpoint folder that is none', async () => {
+    mkdirSync(scratch.path('empty'));
+    expectRefusal(
+      await runCli('generate', '-m', scratch.path('empty'), '--class', '1', '-o', out),
+      /expected manifest.json/,
+    );
+  });
+
+  it('a converted checkpoint that was cut', async () => {
+    const cut = scratch.path('cut');
+    mkdirSync(cut);
+    for (const name of readdirSync(model)) writeFileSync(`${cut}/${name}`, readFileSync(`${model}/${name}`));
+    const file = `${cut}/transformer.safetensors`;
+    writeFileSync(file, readFileSync(file).subarray(0, 1000));
+    expectRefusal(await runCli('generate', '-m', cut, '--class', '1', '-o', out), /expected \d+ bytes, got 1000/);
+    expect(dirname(file)).toBe(cut);
+  });
+});
+
+it('stops after a step on SIGINT with exit code 130 and no file', async () => {
+  const { spawn } = await import('node:child_process');
+  const out = scratch.path('stopped.png');
+  const args = [
+    'bin/delta-dit.mjs',
+    'generate',
+    '-m',
+    model,
+    '--backend',
+    'cpu',
+    '--class',
+    '1',
+    '--steps',
+    '1000',
+    '-o',
+    out,
+  ];
+  const child = spawn('node', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  const code = await new Promise<number | null>((resolve) => {
+    child.stderr.on('data', (text) => {
+      stderr += text;
+      if (stderr.includes('Backend: ')) setTimeout(() => child.kill('SIGINT'), 1500);
+    });
+    child.on('exit', resolve);
+  });
+  expect({ code, stopped: /stopped before step \d+ of 1000/.test(stderr), out: existsSync(out) }).toEqual({
+    code: 130,
+    stopped: true,
+    out: false,
+  });
+});

@@ -1,0 +1,50 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { runAllBlocks, runBlock } from '../../src/models/block.ts';
+import { expectBitEqual, relativeL2 } from '../support/compare.ts';
+import { failingBlock, fakeBlock, fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
+import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+
+const cond = { gate: 0.5 };
+
+describe('a gated branch', () => {
+  it('apply is merge of raw, and merge is x + gate·raw', async () => {
+    const block = fakeBlock(1);
+    const [self] = block.branches;
+    const mod = block.modulation(cond);
+    const x = fakeTokens();
+    await expectBitEqual(self!.apply(x, mod), self!.merge(x, self!.raw(x, mod), mod));
+    const want = tf.add(x, tf.mul(tf.add(tf.square(x), 0.2), 0.5));
+    expect(await relativeL2(self!.apply(x, mod), want)).toBeLessThan(1e-6);
+  });
+});
+
+describe('runBlock and runAllBlocks', () => {
+  it('run every branch of every block once, in order', async () => {
+    const log: number[] = [];
+    const [first, second] = fakeBlocks(2, log);
+    const got = await runAllBlocks([first!, second!], fakeTokens(), cond);
+    expect(log).toEqual([0, 1]);
+    await expectBitEqual(got, runBlock(second!, runBlock(first!, fakeTokens(), cond), cond));
+  });
+
+  it('give fresh tokens, even without blocks, and leave what they borrow', async () => {
+    const tokens = fakeTokens();
+    for (const depth of [0, 1, 3]) {
+      await expectNoLeak(async () => {
+        const out = await runAllBlocks(fakeBlocks(depth), tokens, cond);
+        expect(tokens.isDisposed).toBe(false);
+        out.dispose();
+        expect(tokens.isDisposed).toBe(false);
+      });
+    }
+  });
+
+  it('free the tokens when a block fails in mid-forward', async () => {
+    const tokens = fakeTokens();
+    await expectCleanFailure(
+      () => runAllBlocks([...fakeBlocks(2), failingBlock()], tokens, cond),
+      Error,
+      /block failed/,
+    );
+  });
+});

@@ -1,0 +1,128 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { CachedBlocks } from '../../src/cache/cached-blocks.ts';
+import { type CachePlan, uncachedPlan } from '../../src/cache/plan.ts';
+import { deltaCache } from '../../src/cache/policies/span-cache.ts';
+import { AbortError, NumericsError } from '../../src/errors.ts';
+import type { Denoiser } from '../../src/pipelines/guidance.ts';
+import { type SampleOptions, type StepEvent, sample } from '../../src/pipelines/sample.ts';
+import type { Sampler } from '../../src/schedulers/sampler.ts';
+import { fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
+import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+
+const STEPS = 4;
+
+/** Takes the model's output off the latents. */
+const sampler: Sampler = {
+  timesteps: [900, 600, 300, 0],
+  step: (_, { eps }, x) => tf.sub(x, eps),
+  dispose: () => {},
+};
+
+/** A model that says 1, whatever it sees; its blocks are fakes, run for the cache to see. */
+const denoise: Denoiser = async (x, _t, run) => {
+  const tokens = fakeTokens();
+  const out = await run(fakeBlocks(4), tokens, { gate: 0.5 }).finally(() => tokens.dispose());
+  out.dispose();
+  return { eps: tf.onesLike(x) };
+};
+
+function run(
+  change: Partial<SampleOptions> = {},
+  plan: CachePlan = uncachedPlan({ numInferenceSteps: STEPS, depth: 4 }),
+) {
+  const cache = new CachedBlocks(plan);
+  return sample({ noise: tf.fill([1, 2, 2, 1], 10), sampler, denoise, plan, cache, ...change }).finally(() =>
+    cache.dispose(),
+  );
+}
+
+describe('sample', () => {
+  it('steps from noise to image and tells of each step', async () => {
+    const events: Omit<StepEvent, 'latents' | 'seconds'>[] = [];
+    const values: number[] = [];
+    const onStep = async ({ latents, seconds, ...event }: StepEvent) => {
+      events.push(event);
+      values.push((await latents.data())[0]!);
+      expect(seconds).toBeGreaterThanOrEqual(0);
+    };
+    const plan = deltaCache({ region: 'front' }).plan({ numInferenceSteps: STEPS, depth: 4 });
+    await expectNoLeak(async () => {
+      const { latents, stepSeconds } = await run({ onStep }, plan);
+      expect(Array.from(await latents.data())).toEqual([6, 6, 6, 6]);
+      expect(stepSeconds).toHaveLength(STEPS);
+      latents.dispose();
+    });
+    expect(values).toEqual([9, 8, 7, 6]);
+    expect(events).toEqual(
+      [900, 600, 300, 0].map((timestep, step) => ({
+        step,
+        numInferenceSteps: STEPS,
+        timestep,
+        cached: step % 2 === 1,
+      })),
+    );
+  });
+
+  it('gives each step its runner, and the residuals of the blocks that it evaluates', async () => {
+    const seen: string[] = [];
+    const plan = deltaCache({ region: 'rear', cachedBlocks: 3 }).plan({ numInferenceSteps: STEPS, depth: 4 });
+    const { latents } = await run({ onBlockDelta: ({ step, block }) => void seen.push(`${step}:${block}`) }, plan);
+    latents.dispose();
+    expect(seen).toEqual(['0:0', '0:1', '0:2', '0:3', '1:0', '2:0', '2:1', '2:2', '2:3', '3:0']);
+  });
+
+  it("takes a caller's own runner for each step instead of the cache", async () => {
+    const steps: number[] = [];
+    const runBlocks: SampleOptions['runBlocks'] = (step) => async (_, tokens) => {
+      steps.push(step);
+      return tokens.clone();
+    };
+    await expectNoLeak(async () => (await run({ runBlocks })).latents.dispose());
+    expect(steps).toEqual([0, 1, 2, 3]);
+  });
+
+  it('stops before a step when its signal says so, and frees everything', async () => {
+    const plan = deltaCache({ region: 'front' }).plan({ numInferenceSteps: STEPS, depth: 4 });
+    const early = new AbortController();
+    early.abort();
+    await expectCleanFailure(() => run({ signal: early.signal }, plan), AbortError, /stopped before step 1 of 4/);
+    const later = new AbortController();
+    const onStep = ({ step }: StepEvent) => (step === 0 ? later.abort() : undefined); // a span is kept now
+    await expectCleanFailure(
+      () => run({ signal: later.signal, onStep }, plan),
+      AbortError,
+      /stopped before step 2 of 4/,
+    );
+  });
+
+  it('frees everything when the listener, the model or the sampler fails', async () => {
+    const fail = () => Promise.reject(new Error('failed on purpose'));
+    const failing: Partial<SampleOptions>[] = [
+      { onStep: fail },
+      { onBlockDelta: fail },
+      { denoise: fail },
+      { runBlocks: () => fail },
+      {
+        sampler: {
+          ...sampler,
+          step: () => {
+            throw new Error('failed on purpose');
+          },
+        },
+      },
+    ];
+    for (const change of failing) await expectCleanFailure(() => run(change), Error, /failed on purpose/);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    'says at which step latents became %d',
+    async (value) => {
+      const spoilt: Denoiser = async (_, t) => ({ eps: tf.tensor4d([0, 0, 0, t === 600 ? value : 0], [1, 2, 2, 1]) });
+      await expectCleanFailure(
+        () => run({ denoise: spoilt }),
+        NumericsError,
+        /stopped being finite at step 2 \(timestep 600\) on backend/,
+      );
+    },
+  );
+});
