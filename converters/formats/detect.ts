@@ -3,6 +3,7 @@ import { MAX_HEADER_BYTES, openSafetensors } from '../../src/checkpoint/safetens
 import type { TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { FormatError } from '../../src/errors.ts';
 import { flattenTensors } from './flatten-tensors.ts';
+import { openTorchLegacy } from './torch-legacy.ts';
 import { openTorchZip } from './torch-zip.ts';
 
 /** What a file is, by its first bytes. A TorchScript program is a torch zip too, and found out by its index. */
@@ -67,10 +68,7 @@ export function openCheckpointFile(source: ByteSource, key?: string): Promise<Te
       case 'safetensors':
         return openSafetensors(source);
       case 'torch-legacy':
-        throw unread(
-          source,
-          'it was saved by torch before 1.6 or with the old format; load it in PyTorch and save it again',
-        );
+        return flattenTensors(await openTorchLegacy(source), key);
       case 'torch-tar':
         throw unread(
           source,

@@ -2,8 +2,8 @@ import { quoted } from '../../src/checkpoint/quoted.ts';
 import type { StoredTensor, TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FormatError } from '../../src/errors.ts';
 import { describe, Tuple } from './pickle-values.ts';
+import type { TorchFile } from './torch-file.ts';
 import { TorchTensor } from './torch-tensor.ts';
-import type { TorchFile } from './torch-zip.ts';
 
 /** Where training scripts put the state dict, the preferred first: DiT's train.py saves `model` and `ema`. */
 const WRAPPERS = ['ema', 'state_dict', 'model'];
@@ -32,7 +32,7 @@ export function flattenTensors(file: TorchFile, key?: string): TensorArchive {
     name,
     tensors: new Map([...tensors].map(([name, tensor]) => [name, storedTensor(name, tensor)])),
     metadata: new Map(),
-    verify: (onBytes) => file.verify(onBytes),
+    ...(file.verify && { verify: file.verify }),
     close: () => file.close(),
   };
 }

@@ -176,7 +176,8 @@ function refuseType(reader: PickleCall, name: string): never {
   return reader.refuse(`a tensor of ${name}, whose elements are not read; convert it to float32 before saving`);
 }
 
-function isSize(value: unknown): value is number {
+/** A count or an offset. */
+export function isSize(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 

@@ -4,23 +4,10 @@ import { FormatError } from '../../src/errors.ts';
 import { unpickle } from './pickle.ts';
 import { MAX_PICKLE_BYTES } from './pickle-machine.ts';
 import type { PickleCall } from './pickle-values.ts';
+import type { TorchFile } from './torch-file.ts';
 import { parseStorageId, storageBytes, TORCH_GLOBALS } from './torch-globals.ts';
 import { TorchStorage } from './torch-tensor.ts';
 import { readZipIndex, verifyCrc, type ZipEntry, type ZipIndex } from './zip-index.ts';
-
-/** A `torch.save` file: the object that was saved, with `TorchTensor` for each tensor, read when asked. */
-export interface TorchFile {
-  readonly name: string;
-  /** Dicts are Maps; the other values are those of pickle-values.ts. */
-  readonly root: unknown;
-  /**
-   * Reads the whole file once and compares every checksum.
-   * @param onBytes is told how many more bytes have been checked.
-   * @throws FormatError naming the entry that is damaged.
-   */
-  verify(onBytes?: (bytes: number) => void): Promise<void>;
-  close(): Promise<void>;
-}
 
 /**
  * A zip of `torch.save` (torch 1.6 and newer). Takes over `source`, also when it fails.

@@ -1,7 +1,7 @@
 import { flattenTensors } from '../../../converters/formats/flatten-tensors.ts';
 import { Tuple } from '../../../converters/formats/pickle-values.ts';
+import type { TorchFile } from '../../../converters/formats/torch-file.ts';
 import { TorchStorage, TorchTensor } from '../../../converters/formats/torch-tensor.ts';
-import type { TorchFile } from '../../../converters/formats/torch-zip.ts';
 import { CheckpointError, FormatError } from '../../../src/errors.ts';
 
 const storage = new TorchStorage('data/0', 'U8', 4, false, async (_, length) => new Uint8Array(length));

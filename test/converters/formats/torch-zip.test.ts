@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { flattenTensors } from '../../../converters/formats/flatten-tensors.ts';
 import { InertObject } from '../../../converters/formats/pickle-values.ts';
-import { openTorchZip, type TorchFile } from '../../../converters/formats/torch-zip.ts';
+import type { TorchFile } from '../../../converters/formats/torch-file.ts';
+import { openTorchZip } from '../../../converters/formats/torch-zip.ts';
 import { toFloat32 } from '../../../src/checkpoint/dtypes.ts';
 import { FormatError } from '../../../src/errors.ts';
 import { bytesSource } from '../../checkpoint/bytes-source.ts';
