@@ -1,5 +1,5 @@
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
-import { openShardedSafetensors } from '../src/checkpoint/sharded.ts';
+import { openSharded } from '../src/checkpoint/sharded.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { openCheckpointFile } from './formats/detect.ts';
@@ -21,7 +21,7 @@ const WEIGHTS_FILES = [
 export async function openComponent(folder: CheckpointFolder): Promise<OpenedWeights> {
   for (const file of WEIGHTS_FILES) {
     const index = `${file}.index.json`;
-    if (file.endsWith('.safetensors') && (await folder.has(index))) return openShards(folder, index);
+    if (await folder.has(index)) return openShards(folder, index);
     if (await folder.has(file)) {
       return { archive: await openCheckpointFile(await folder.open(file)), files: [`${folder.name}/${file}`] };
     }
@@ -31,9 +31,19 @@ export async function openComponent(folder: CheckpointFolder): Promise<OpenedWei
 
 async function openShards(folder: CheckpointFolder, index: string): Promise<OpenedWeights> {
   const shards = new Set<string>();
-  const archive = await openShardedSafetensors(`${folder.name}/${index}`, await readText(folder, index), (shard) => {
+  const archive = await openSharded(`${folder.name}/${index}`, await readText(folder, index), async (shard) => {
     shards.add(`${folder.name}/${shard}`);
-    return folder.open(shard);
+    return openCheckpointFile(await folder.open(shard));
   });
   return { archive, files: [...shards].sort() };
+}
+
+/** Runs `work`; when it fails, the archive is closed. */
+export async function closingOnError<T>(archive: TensorArchive, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    await archive.close();
+    throw error;
+  }
 }

@@ -13,7 +13,7 @@ import { readZipIndex, verifyCrc, type ZipEntry, type ZipIndex } from './zip-ind
  * A zip of `torch.save` (torch 1.6 and newer). Takes over `source`, also when it fails.
  * @throws FormatError when the file is damaged, hostile, or no such zip.
  */
-export function openTorchZip(source: ByteSource): Promise<TorchFile> {
+export function openTorchZip(source: ByteSource): Promise<Required<TorchFile>> {
   return takeOver(source, async () => {
     const index = await readZipIndex(source, (names) => refuseTorchScript(source.name, names));
     const pickle = await readEntry(source, entryOf(source.name, index, 'data.pkl'));

@@ -1,8 +1,6 @@
 import { FormatError } from '../errors.ts';
-import type { ByteSource } from './byte-source.ts';
 import { assertPlainFileName } from './file-names.ts';
 import { quoted } from './quoted.ts';
-import { openSafetensors } from './safetensors.ts';
 import type { StoredTensor, TensorArchive } from './stored-tensor.ts';
 import { isJsonObject, parseStrictJson } from './strict-json.ts';
 
@@ -12,18 +10,18 @@ const MAX_SHARDS = 1_000;
 const LISTED = 10;
 
 /**
- * A checkpoint in several safetensors files, held together by an index `{weight_map: {tensor: file}}` (the
- * `*.safetensors.index.json` of Hugging Face folders).
+ * A checkpoint in several files, held together by an index `{weight_map: {tensor: file}}` (the
+ * `*.safetensors.index.json` and `*.bin.index.json` of Hugging Face folders).
  * @param name shown in errors: the path of the index.
  * @param indexText the index file's content.
- * @param open gives a file that lies beside the index, by its plain name.
+ * @param open opens a file that lies beside the index, by its plain name.
  * @throws FormatError when the index names anything but plain file names, a shard is missing, or a tensor is not in
  * exactly the shard that the index names.
  */
-export async function openShardedSafetensors(
+export async function openSharded(
   name: string,
   indexText: string,
-  open: (file: string) => Promise<ByteSource>,
+  open: (file: string) => Promise<TensorArchive>,
 ): Promise<TensorArchive> {
   const shardOf = parseIndex(name, indexText);
   const shards = await openShards(name, [...new Set(shardOf.values())], open);
@@ -32,7 +30,7 @@ export async function openShardedSafetensors(
   };
   try {
     const tensors = gather(name, shardOf, shards);
-    return { name, tensors, metadata: new Map(), close };
+    return { name, tensors, metadata: new Map(), ...verification([...shards.values()]), close };
   } catch (error) {
     await close();
     throw error;
@@ -42,7 +40,7 @@ export async function openShardedSafetensors(
 function parseIndex(where: string, text: string): ReadonlyMap<string, string> {
   const { weight_map: weightMap } = parseStrictJson(where, text);
   if (!isJsonObject(weightMap)) {
-    throw new FormatError(`${where}: expected an object "weight_map"; this is no index of safetensors files`);
+    throw new FormatError(`${where}: expected an object "weight_map"; this is no index of weights files`);
   }
   const shardOf = new Map<string, string>();
   for (const [tensor, file] of Object.entries(weightMap)) {
@@ -61,13 +59,13 @@ function parseIndex(where: string, text: string): ReadonlyMap<string, string> {
 async function openShards(
   where: string,
   files: readonly string[],
-  open: (file: string) => Promise<ByteSource>,
+  open: (file: string) => Promise<TensorArchive>,
 ): Promise<ReadonlyMap<string, TensorArchive>> {
   const shards = new Map<string, TensorArchive>();
   const failed: { file: string; cause: unknown }[] = [];
   for (const file of files) {
     try {
-      shards.set(file, await openSafetensors(await open(file)));
+      shards.set(file, await open(file));
     } catch (cause) {
       failed.push({ file, cause });
     }
@@ -81,6 +79,16 @@ async function openShards(
     `${where}: ${failed.length} of ${files.length} files could not be opened: ${listed(reasons, '; ')}. Get them again.`,
     { cause: failed[0]?.cause },
   );
+}
+
+/** Compares the checksums of the shards that have any. */
+function verification(shards: readonly TensorArchive[]): Pick<TensorArchive, 'verify'> {
+  if (shards.every((shard) => shard.verify === undefined)) return {};
+  return {
+    verify: async (onBytes) => {
+      for (const shard of shards) await shard.verify?.(onBytes);
+    },
+  };
 }
 
 function gather(

@@ -1,6 +1,8 @@
 import type { ByteSource } from '../../src/checkpoint/byte-source.ts';
+import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
-import { openShardedSafetensors } from '../../src/checkpoint/sharded.ts';
+import { openSharded } from '../../src/checkpoint/sharded.ts';
+import type { TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { FileError, FormatError } from '../../src/errors.ts';
 import { bytesSource } from './bytes-source.ts';
 
@@ -19,22 +21,22 @@ async function shard(...names: string[]): Promise<Uint8Array> {
 /** A folder in memory that remembers what was opened. */
 async function folder(files: Record<string, string[]>) {
   const opened: (ByteSource & { closed: boolean })[] = [];
-  const open = async (name: string): Promise<ByteSource> => {
+  const open = async (name: string): Promise<TensorArchive> => {
     const names = files[name];
     if (!names) throw new FileError(`${name}: there is no such file`);
     const source = bytesSource(await shard(...names), name);
     opened.push(source);
-    return source;
+    return openSafetensors(source);
   };
   return { open, opened };
 }
 
 const index = (weightMap: unknown) => JSON.stringify({ metadata: { total_size: 1 }, weight_map: weightMap });
 
-describe('openShardedSafetensors', () => {
+describe('openSharded', () => {
   it('finds each tensor in the shard that the index names', async () => {
     const { open, opened } = await folder({ one: ['a', 'bb'], two: ['ccc'] });
-    const archive = await openShardedSafetensors('index', index({ ccc: 'two', a: 'one', bb: 'one' }), open);
+    const archive = await openSharded('index', index({ ccc: 'two', a: 'one', bb: 'one' }), open);
     expect([...archive.tensors.keys()]).toEqual(['ccc', 'a', 'bb']);
     expect(new TextDecoder().decode(await archive.tensors.get('ccc')!.read())).toBe('ccc');
     expect(opened).toHaveLength(2);
@@ -42,11 +44,24 @@ describe('openShardedSafetensors', () => {
     expect(opened.every((source) => source.closed)).toBe(true);
   });
 
+  it('compares the checksums of the shards that have them, and has none otherwise', async () => {
+    const { open } = await folder({ one: ['a'], two: ['b'] });
+    const text = index({ a: 'one', b: 'two' });
+    expect((await openSharded('index', text, open)).verify).toBeUndefined();
+    const checked: string[] = [];
+    const verified = async (name: string): Promise<TensorArchive> => ({
+      ...(await open(name)),
+      ...(name === 'two' && { verify: async () => void checked.push(name) }),
+    });
+    await (await openSharded('index', text, verified)).verify?.();
+    expect(checked).toEqual(['two']);
+  });
+
   it.each(['../one', '/etc/passwd', 'sub/one', 'sub\\one', '..', '.', '', 'C:one', 'a\0b'])(
     'refuses the file name %j',
     async (name) => {
       const { open, opened } = await folder({ one: ['a'] });
-      await expect(openShardedSafetensors('index', index({ a: name }), open)).rejects.toThrow(/plain file name/);
+      await expect(openSharded('index', index({ a: name }), open)).rejects.toThrow(/plain file name/);
       expect(opened).toHaveLength(0);
     },
   );
@@ -64,21 +79,19 @@ describe('openShardedSafetensors', () => {
     ],
   ])('refuses an index with %s', async (_, text, message) => {
     const { open } = await folder({ one: ['a'] });
-    await expect(openShardedSafetensors('index', text, open)).rejects.toThrow(message);
+    await expect(openSharded('index', text, open)).rejects.toThrow(message);
   });
 
   it('lists all missing shards at once and closes those it opened', async () => {
     const { open, opened } = await folder({ one: ['a'] });
-    const result = openShardedSafetensors('index', index({ a: 'one', b: 'two', c: 'three' }), open);
+    const result = openSharded('index', index({ a: 'one', b: 'two', c: 'three' }), open);
     await expect(result).rejects.toThrow(/2 of 3 files could not be opened: two .*; three /);
     expect(opened.map((source) => source.closed)).toEqual([true]);
   });
 
   it('lists tensors that are missing and those in another shard together', async () => {
     const { open, opened } = await folder({ one: ['a', 'extra'], two: ['b', 'a'] });
-    const error = await openShardedSafetensors('index', index({ a: 'one', b: 'two', gone: 'two' }), open).catch(
-      (e: unknown) => e,
-    );
+    const error = await openSharded('index', index({ a: 'one', b: 'two', gone: 'two' }), open).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(FormatError);
     expect((error as Error).message).toMatch(
       /1 tensors are missing: gone \(in two\).*2 tensors .*: extra \(in one\), a \(in two\)/,

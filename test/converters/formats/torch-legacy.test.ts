@@ -123,7 +123,7 @@ function made({ tensors = { a: {} }, stored = [['7', 4]], version = 1001, traili
   );
 }
 
-async function valuesOf(bytes: Uint8Array): Promise<Record<string, number[]>> {
+async function valuesOf(bytes: Uint8Array): Promise<Record<string, readonly number[]>> {
   const { tensors } = flattenTensors(await openTorchLegacy(bytesSource(bytes)));
   const entries = [...tensors].map(async ([name, t]) => [name, [...toFloat32(await t.read(), t.dtype)]] as const);
   return Object.fromEntries(await Promise.all(entries));
@@ -167,7 +167,7 @@ describe('legacy files', () => {
   it.each<[string, Made, RegExp]>([
     ['another magic number', { magic: op.int(5) }, /expected torch's magic number/],
     ['another version', { version: 1002 }, /version 1001/],
-    ['a machine that is no dict', { machine: op.none() }, /got 1216.*, number and None|and None/],
+    ['a machine that is no dict', { machine: op.none() }, /, number and None/],
     ['keys that are no list', { keys: op.code('}') }, /expected a list of storages, got dict/],
     ['a key that is no text', { keys: [op.code(']'), op.int(7), op.code('a')].flat() }, /list of storages has 7/],
     [
