@@ -1,6 +1,7 @@
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { DIT_SIZES } from '../src/models/dit-config.ts';
 import { blockCount } from './dit-configs.ts';
+import { findAutoencoder } from './open-autoencoder.ts';
 
 export type ModelKind =
   | 'dit-original'
@@ -32,14 +33,23 @@ export function detectModel(archive: TensorArchive): { readonly kind: ModelKind;
       description: `${ditName(archive, 'pos_embed.proj.weight', 0, 2)}, layout of diffusers`,
     };
   }
-  if (has('decoder.conv_in.weight') || has('decoder.conv_in.kernel')) {
-    const old = has('decoder.mid_block.attentions.0.query.weight') ? ', attention names of before 2023' : '';
-    return { kind: 'autoencoder-kl', description: `AutoencoderKL, layout of diffusers${old}` };
+  const autoencoder = findAutoencoder(archive);
+  if (autoencoder || has('decoder.conv_in.kernel')) {
+    return { kind: 'autoencoder-kl', description: `AutoencoderKL, ${autoencoderLayout(archive, autoencoder)}` };
   }
   if (has('encoder.block.0.layer.0.SelfAttention.q.weight')) {
     return { kind: 't5-encoder', description: 'T5; this version does not read it' };
   }
   return { kind: 'unknown', description: 'no model that is known here' };
+}
+
+function autoencoderLayout(archive: TensorArchive, found: ReturnType<typeof findAutoencoder>): string {
+  if (!found) return 'converted';
+  const { prefix, layout } = found;
+  const under = prefix === '' ? '' : ` under ${prefix.slice(0, -1)}`;
+  if (layout === 'ldm') return `layout of CompVis/latent-diffusion${under}`;
+  const old = archive.tensors.has(`${prefix}decoder.mid_block.attentions.0.query.weight`);
+  return `layout of diffusers${under}${old ? ', attention names of before 2023' : ''}`;
 }
 
 function ditName(archive: TensorArchive, patchEmbed: string, widthAxis: number, patchAxis: number): string {

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, OptionError } from '../src/errors.ts';
-import type { AutoencoderKLConfig } from '../src/models/autoencoder-kl.ts';
 import { type DiTConfig, headsOfWidth } from '../src/models/dit-config.ts';
-import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
+import { parseDiTConfig } from '../src/models/parse-config.ts';
 
 /** What weights alone do not tell. */
 export interface UnknownSizes {
@@ -52,10 +51,17 @@ function inputSizeOf(archive: TensorArchive, patchSize: number): number {
   return Math.sqrt(tokens) * patchSize;
 }
 
-/** How many numbers from 0 up `pattern` finds. */
+/**
+ * How many numbers from 0 up `pattern` finds.
+ * @throws CheckpointError when they are more than there are tensors.
+ */
 export function blockCount(archive: TensorArchive, pattern: RegExp): number {
   const found = [...archive.tensors.keys()].map((name) => Number(pattern.exec(name)?.[1] ?? -1));
-  return found.reduce((most, i) => Math.max(most, i), -1) + 1;
+  const count = found.reduce((most, i) => Math.max(most, i), -1) + 1;
+  if (count <= archive.tensors.size) return count;
+  throw new CheckpointError(
+    `${archive.name}: names a block ${count - 1} and has only ${archive.tensors.size} tensors; do not use this file`,
+  );
 }
 
 const size = z.number().int().positive();
@@ -94,37 +100,8 @@ export function ditConfigFromDiffusers(where: string, json: unknown): DiTConfig 
   });
 }
 
-// Missing keys take the defaults of diffusers' AutoencoderKL.
-const DIFFUSERS_AUTOENCODER = z.object({
-  block_out_channels: z.array(size).min(1).default([64]),
-  layers_per_block: size.default(1),
-  latent_channels: size.default(4),
-  out_channels: size.default(3),
-  norm_num_groups: size.default(32),
-  scaling_factor: z.number().positive().default(0.18215),
-  act_fn: z.literal('silu').default('silu'),
-  up_block_types: z.array(z.literal('UpDecoderBlock2D')).optional(),
-  mid_block_add_attention: z.literal(true).default(true),
-  use_post_quant_conv: z.literal(true).default(true),
-  shift_factor: z.null().default(null),
-  latents_mean: z.null().default(null),
-  latents_std: z.null().default(null),
-});
-
-/** diffusers' vae/config.json. */
-export function autoencoderConfigFromDiffusers(where: string, json: unknown): AutoencoderKLConfig {
-  const c = parsed(where, DIFFUSERS_AUTOENCODER, json);
-  return parseAutoencoderKLConfig(where, {
-    blockOutChannels: c.block_out_channels,
-    layersPerBlock: c.layers_per_block,
-    latentChannels: c.latent_channels,
-    outChannels: c.out_channels,
-    normNumGroups: c.norm_num_groups,
-    scalingFactor: c.scaling_factor,
-  });
-}
-
-function parsed<T>(where: string, schema: z.ZodType<T>, json: unknown): T {
+/** @throws CheckpointError that lists every field that does not fit. */
+export function parsed<T>(where: string, schema: z.ZodType<T>, json: unknown): T {
   const result = schema.safeParse(json);
   if (!result.success) throw new CheckpointError(`${where}: ${z.prettifyError(result.error)}`);
   return result.data;

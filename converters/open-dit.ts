@@ -6,24 +6,17 @@ import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
 import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
 import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
-import {
-  autoencoderConfigFromDiffusers,
-  ditConfigFromDiffusers,
-  ditConfigFromShapes,
-  type UnknownSizes,
-} from './dit-configs.ts';
+import { ditConfigFromDiffusers, ditConfigFromShapes, type UnknownSizes } from './dit-configs.ts';
 import { openCheckpointFile } from './formats/detect.ts';
-import { parseLenientJson } from './formats/lenient-json.ts';
-import { autoencoderKLDiffusers } from './key-maps/autoencoder-kl-diffusers.ts';
+import { parseLenientJson, readLenientJson } from './formats/lenient-json.ts';
 import { DIT_DIFFUSERS } from './key-maps/dit-diffusers.ts';
 import { DIT_ORIGINAL } from './key-maps/dit-original.ts';
 import { mapTensors } from './key-maps/key-map.ts';
 import { parseLabels } from './labels.ts';
-import { openComponent } from './open-archive.ts';
+import { closingOnError, openComponent } from './open-archive.ts';
+import { type AutoencoderOptions, openAutoencoder } from './open-autoencoder.ts';
 
-export interface OpenOptions extends UnknownSizes {
-  /** A diffusers folder of an AutoencoderKL (or one that has `vae/`), for weights that carry none. */
-  readonly vae?: string | undefined;
+export interface OpenOptions extends UnknownSizes, AutoencoderOptions {
   /** A file of class names: JSON list, JSON id → names, or one a line. */
   readonly labels?: string | undefined;
   /** Where a torch file keeps its state dict. Default: `ema`, then `state_dict`, then `model`, then the file itself. */
@@ -90,22 +83,24 @@ async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent)
 }
 
 async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Promise<DiTCheckpoint> {
-  const index = await readJson(folder, 'model_index.json');
+  const index = await readLenientJson(folder, 'model_index.json');
   const pipeline = index['_class_name'];
   if (pipeline !== 'DiTPipeline')
     throw new CheckpointError(`${folder.name}: expected a DiTPipeline, got ${JSON.stringify(pipeline)}`);
   const part = folder.at('transformer');
-  const config = ditConfigFromDiffusers(`${part.name}/config.json`, await readJson(part, 'config.json'));
+  const config = ditConfigFromDiffusers(`${part.name}/config.json`, await readLenientJson(part, 'config.json'));
   const { archive: foreign, files } = await openComponent(part);
   const transformer = await closingOnError(foreign, async () => mapTensors(foreign, DIT_DIFFUSERS, config.depth));
-  const vae = await closingOnError(transformer, () => openAutoencoder(options.vae, folder.at('vae')));
+  const vae = await closingOnError(transformer, () => openAutoencoder(options, folder.at('vae')));
   const scheduler = folder.at('scheduler');
   return {
     name: folder.name,
     numerics: 'diffusers',
     transformer: { config, archive: transformer },
     vae,
-    scheduler: (await scheduler.has('scheduler_config.json')) ? await readJson(scheduler, 'scheduler_config.json') : {},
+    scheduler: (await scheduler.has('scheduler_config.json'))
+      ? await readLenientJson(scheduler, 'scheduler_config.json')
+      : {},
     labels: options.labels ? await readLabels(options.labels) : parseLabels(folder.name, index['id2label'] ?? []),
     defaults: {},
     files: [...files, ...vae.files],
@@ -117,7 +112,7 @@ async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Pr
 async function openOriginal(path: string, options: OpenOptions): Promise<DiTCheckpoint> {
   if (!options.vae) {
     throw new OptionError(
-      `${path}: a weights file carries no autoencoder; give --vae with the diffusers folder of one, such as sd-vae-ft-ema`,
+      `${path}: a weights file carries no autoencoder; give --vae with a folder or file of one, such as sd-vae-ft-ema`,
     );
   }
   const { fileSource } = await import('../src/checkpoint/file-source.ts');
@@ -126,7 +121,7 @@ async function openOriginal(path: string, options: OpenOptions): Promise<DiTChec
     const config = ditConfigFromShapes(foreign, options);
     const transformer = mapTensors(foreign, DIT_ORIGINAL, config.depth);
     const labels = options.labels ? await readLabels(options.labels) : [];
-    const vae = await openAutoencoder(options.vae);
+    const vae = await openAutoencoder(options);
     return {
       name: path,
       numerics: 'original',
@@ -142,36 +137,6 @@ async function openOriginal(path: string, options: OpenOptions): Promise<DiTChec
   });
 }
 
-/** An AutoencoderKL from a folder of its own, or from the `vae/` of a pipeline's. */
-async function openAutoencoder(
-  path: string | undefined,
-  inside?: CheckpointFolder,
-): Promise<DiTCheckpoint['vae'] & Pick<DiTCheckpoint, 'files'>> {
-  const { nodeFolder } = await import('../src/checkpoint/node-folder.ts');
-  const given = path === undefined ? inside : nodeFolder(path);
-  if (!given) throw new OptionError('no autoencoder was given; give --vae');
-  const folder = (await given.has('config.json')) ? given : given.at('vae');
-  if (!(await folder.has('config.json'))) {
-    throw new CheckpointError(
-      `${given.name}: expected config.json of an AutoencoderKL in it or in its vae/; give --vae with such a folder`,
-    );
-  }
-  const config = autoencoderConfigFromDiffusers(`${folder.name}/config.json`, await readJson(folder, 'config.json'));
-  const { archive, files } = await openComponent(folder);
-  return closingOnError(archive, async () => ({
-    config,
-    files,
-    archive: mapTensors(archive, autoencoderKLDiffusers(archive), 0),
-  }));
-}
-
-async function readJson(folder: CheckpointFolder, file: string): Promise<Readonly<Record<string, unknown>>> {
-  const json = parseLenientJson(`${folder.name}/${file}`, await readText(folder, file));
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new CheckpointError(`${folder.name}/${file}: expected a JSON object`);
-  return json as Record<string, unknown>;
-}
-
 async function readLabels(path: string): Promise<readonly string[]> {
   const { fileSource } = await import('../src/checkpoint/file-source.ts');
   const source = await fileSource(path);
@@ -181,15 +146,6 @@ async function readLabels(path: string): Promise<readonly string[]> {
     path,
     /^\s*[[{]/.test(text) ? parseLenientJson(path, text) : text.split(/\r?\n/).filter((line) => line !== ''),
   );
-}
-
-async function closingOnError<T>(archive: TensorArchive, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    await archive.close();
-    throw error;
-  }
 }
 
 async function closeBoth(a: TensorArchive, b: TensorArchive): Promise<void> {

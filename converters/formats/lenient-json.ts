@@ -1,4 +1,6 @@
-import { FormatError } from '../../src/errors.ts';
+import { type CheckpointFolder, readText } from '../../src/checkpoint/folder.ts';
+import { isJsonObject, type JsonObject } from '../../src/checkpoint/strict-json.ts';
+import { CheckpointError, FormatError } from '../../src/errors.ts';
 
 /** A string, or one of the number words that Python writes and JSON does not know. */
 const STRING_OR_WORD = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
@@ -29,4 +31,12 @@ export function parseLenientJson(where: string, text: string): unknown {
   } catch (cause) {
     throw new FormatError(`${where}: expected JSON (${(cause as Error).message}); get the file again`, { cause });
   }
+}
+
+/** A configuration file of a folder. @throws FormatError or CheckpointError when it is no JSON object. */
+export async function readLenientJson(folder: CheckpointFolder, file: string): Promise<JsonObject> {
+  const where = `${folder.name}/${file}`;
+  const json = parseLenientJson(where, await readText(folder, file));
+  if (!isJsonObject(json)) throw new CheckpointError(`${where}: expected a JSON object`);
+  return json;
 }

@@ -1,12 +1,13 @@
 import type { StoredTensor, TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../../src/errors.ts';
-import { hwioFromOihw, sameBytes, stacked, transposed } from './layouts.ts';
+import { hwioFromOihw, sameBytes, squeezed, stacked, transposed } from './layouts.ts';
 
 /**
  * What a PyTorch module becomes. linear: `weight` [out,in] → `kernel` [in,out]. conv: `weight` OIHW → `kernel` HWIO.
- * Both keep `bias`. norm: `weight` and `bias` unchanged. table: `weight` unchanged.
+ * pointwise: `weight` [out,in,1,1] → `kernel` [in,out]. These keep `bias`. norm: `weight` and `bias` unchanged. table:
+ * `weight` unchanged.
  */
-export type ModuleKind = 'linear' | 'conv' | 'norm' | 'table';
+export type ModuleKind = 'linear' | 'conv' | 'pointwise' | 'norm' | 'table';
 
 /** One module of the converted layout. `{i}` in names stands for every block. */
 export interface KeyRow {
@@ -25,15 +26,15 @@ export interface KeyMap {
   readonly ignored: RegExp;
 }
 
-const PARAMETERS: Record<ModuleKind, readonly [from: string, to: string][]> = {
-  linear: [
-    ['weight', 'kernel'],
-    ['bias', 'bias'],
-  ],
-  conv: [
-    ['weight', 'kernel'],
-    ['bias', 'bias'],
-  ],
+const KERNEL_AND_BIAS = [
+  ['weight', 'kernel'],
+  ['bias', 'bias'],
+] as const;
+
+const PARAMETERS: Record<ModuleKind, readonly (readonly [from: string, to: string])[]> = {
+  linear: KERNEL_AND_BIAS,
+  conv: KERNEL_AND_BIAS,
+  pointwise: KERNEL_AND_BIAS,
   norm: [
     ['weight', 'weight'],
     ['bias', 'bias'],
@@ -103,6 +104,7 @@ function relaid(
   const whole = parts.length === 1 ? (parts[0] as StoredTensor) : stacked(name, parts);
   const checked: StoredTensor = copies.length === 0 ? whole : { ...whole, read: () => readChecked(whole, copies) };
   if (kind === 'linear' && whole.shape.length === 2) return transposed(name, checked);
+  if (kind === 'pointwise' && whole.shape.length === 4) return transposed(name, squeezed(checked));
   if (kind === 'conv' && whole.shape.length === 4) return hwioFromOihw(name, checked);
   return { name, dtype: whole.dtype, shape: whole.shape, read: () => checked.read() };
 }

@@ -15,6 +15,14 @@ export function transposed(name: string, tensor: StoredTensor): StoredTensor {
   };
 }
 
+/** [out,in,1,1] → [out,in], the same bytes. @throws CheckpointError when the convolution is not 1×1. */
+export function squeezed(tensor: StoredTensor): StoredTensor {
+  const [out = 0, inner = 0, height, width] = tensor.shape;
+  if (height !== 1 || width !== 1)
+    throw new CheckpointError(`${tensor.name}: expected a 1×1 convolution, got [${tensor.shape.join(', ')}]`);
+  return { ...tensor, shape: [out, inner] };
+}
+
 /** OIHW → HWIO: [O, I·H·W] → [I·H·W, O], then the rows from (i, hw) order to (hw, i). */
 export function hwioFromOihw(name: string, tensor: StoredTensor): StoredTensor {
   const [o = 0, i = 0, h = 0, w = 0] = tensor.shape;

@@ -10,7 +10,7 @@ import {
   type OpenOptions,
   useBackend,
 } from '../index.ts';
-import { wholeNumber } from './arguments.ts';
+import { finiteNumber, wholeNumber } from './arguments.ts';
 import { packageFolder } from './package-folder.ts';
 
 /** The model that is shipped. */
@@ -30,7 +30,13 @@ export interface ModelOptions extends LayoutOptions {
 /** What a weights file does not say of itself. */
 export function withLayoutOptions(command: Command): Command {
   return command
-    .option('--vae <folder>', 'AutoencoderKL folder (diffusers), for weights that carry none')
+    .option('--vae <path>', 'AutoencoderKL, a diffusers folder or a weights file, for weights that carry none')
+    .option(
+      '--vae-scaling-factor <x>',
+      'latent scale of that autoencoder (default: its config’s, else 0.18215)',
+      finiteNumber,
+    )
+    .option('--vae-norm-groups <n>', 'groups of its norms (default: its config’s, else 32)', wholeNumber)
     .option('--labels <file>', 'class names: a JSON list, id2label, or one a line')
     .option('--num-heads <n>', 'attention heads, where the width is none of the paper’s', wholeNumber)
     .option('--input-size <n>', 'latent height and width, where the file has no position table', wholeNumber)

@@ -1,0 +1,97 @@
+import type { CheckpointFolder } from '../src/checkpoint/folder.ts';
+import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
+import type { AutoencoderKLConfig } from '../src/models/autoencoder-kl.ts';
+import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
+import {
+  type AutoencoderSizes,
+  autoencoderConfigFromDiffusers,
+  autoencoderConfigFromShapes,
+} from './autoencoder-configs.ts';
+import { openCheckpointFile } from './formats/detect.ts';
+import { readLenientJson } from './formats/lenient-json.ts';
+import { autoencoderKLDiffusers } from './key-maps/autoencoder-kl-diffusers.ts';
+import { autoencoderKLLdm, LDM_MARK } from './key-maps/autoencoder-kl-ldm.ts';
+import { mapTensors } from './key-maps/key-map.ts';
+import { closingOnError, openComponent } from './open-archive.ts';
+
+export interface AutoencoderOptions extends AutoencoderSizes {
+  /** A folder of an AutoencoderKL (or one that has `vae/`) or a file of one, for weights that carry none. */
+  readonly vae?: string | undefined;
+}
+
+type OpenedAutoencoder = DiTCheckpoint['vae'] & Pick<DiTCheckpoint, 'files'>;
+
+/** What an autoencoder's names begin with: nothing, in a file of Stable Diffusion, in others that hold several models. */
+const PREFIXES = ['', 'first_stage_model.', 'vae.'];
+/** A tensor that every layout has. */
+const MARK = 'decoder.conv_in.weight';
+
+/**
+ * An AutoencoderKL: a folder with config.json, or a single file whose sizes are read off its tensors, in the layout of
+ * diffusers or of CompVis/latent-diffusion.
+ * @param inside the folder to look at where the options name none
+ */
+export async function openAutoencoder(
+  options: AutoencoderOptions,
+  inside?: CheckpointFolder,
+): Promise<OpenedAutoencoder> {
+  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
+  const { vae: path } = options;
+  if (path === undefined) {
+    if (inside) return openFolder(inside, options);
+    throw new OptionError('no autoencoder was given; give --vae');
+  }
+  const kind = await pathKind(path);
+  if (kind === 'absent') throw new FileError(`--vae ${path}: no such file or folder; give the path of an autoencoder`);
+  return kind === 'file' ? openFile(path, options) : openFolder(nodeFolder(path), options);
+}
+
+async function openFolder(given: CheckpointFolder, options: AutoencoderOptions): Promise<OpenedAutoencoder> {
+  const folder = (await given.has('config.json')) ? given : given.at('vae');
+  if (!(await folder.has('config.json'))) {
+    throw new CheckpointError(
+      `${given.name}: expected config.json of an AutoencoderKL in it or in its vae/; give --vae with such a folder, or with a weights file`,
+    );
+  }
+  const json = await readLenientJson(folder, 'config.json');
+  const config = autoencoderConfigFromDiffusers(`${folder.name}/config.json`, json, options);
+  const { archive, files } = await openComponent(folder);
+  return closingOnError(archive, async () => ({ config, files, archive: mapAutoencoder(archive) }));
+}
+
+async function openFile(path: string, options: AutoencoderOptions): Promise<OpenedAutoencoder> {
+  const { fileSource } = await import('../src/checkpoint/file-source.ts');
+  const foreign = await openCheckpointFile(await fileSource(path));
+  return closingOnError(foreign, async () => {
+    const archive = mapAutoencoder(foreign);
+    const config: AutoencoderKLConfig = autoencoderConfigFromShapes(archive, options);
+    return { config, files: [path], archive };
+  });
+}
+
+/** Where an autoencoder lies among the tensors of a file, and in whose layout; undefined where there is none. */
+export function findAutoencoder(
+  archive: TensorArchive,
+): { readonly prefix: string; readonly layout: 'diffusers' | 'ldm' } | undefined {
+  const prefix = PREFIXES.find((prefix) => archive.tensors.has(`${prefix}${MARK}`));
+  if (prefix === undefined) return undefined;
+  return { prefix, layout: archive.tensors.has(`${prefix}${LDM_MARK}`) ? 'ldm' : 'diffusers' };
+}
+
+function mapAutoencoder(archive: TensorArchive): TensorArchive {
+  const found = findAutoencoder(archive);
+  if (!found) {
+    throw new CheckpointError(
+      `${archive.name}: holds no AutoencoderKL (${MARK} is missing); see what it holds with "delta-dit inspect"`,
+    );
+  }
+  const alone = found.prefix === '' ? archive : { ...archive, tensors: below(archive, found.prefix) };
+  return mapTensors(alone, found.layout === 'ldm' ? autoencoderKLLdm(alone) : autoencoderKLDiffusers(alone), 0);
+}
+
+/** The tensors under a prefix, by the rest of their names. */
+function below(archive: TensorArchive, prefix: string): ReadonlyMap<string, StoredTensor> {
+  const found = [...archive.tensors].filter(([name]) => name.startsWith(prefix));
+  return new Map(found.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
