@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { type FileHandle, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { FileError } from '../src/errors.ts';
+import { clearStale, exists, partialFolder, SET_ASIDE } from './stale-folders.ts';
 
 /** Left free on the disk beside the files. */
 const SPARE_BYTES = 16 * 2 ** 20;
@@ -17,13 +18,17 @@ export class FolderWriter {
     private readonly temporary: string,
   ) {}
 
-  /** @throws FileError when `out` exists (unless `force`), cannot be written to, or has too little room for `bytes`. */
+  /**
+   * What earlier processes left half-written is cleared away first.
+   * @throws FileError when `out` exists (unless `force`), cannot be written to, or has too little room for `bytes`.
+   */
   static async create(path: string, { bytes, force }: { bytes: number; force: boolean }): Promise<FolderWriter> {
     const out = resolve(path);
+    await explained(path, () => clearStale(out));
     if ((await exists(out)) && !force)
       throw new FileError(`${path}: exists already; choose another --out, or --force to replace it`);
     const parent = dirname(out);
-    const temporary = join(parent, `.${basename(out)}.partial-${process.pid}`);
+    const temporary = partialFolder(out);
     return explained(path, async () => {
       await mkdir(parent, { recursive: true });
       const { bavail, bsize } = await statfs(parent);
@@ -32,7 +37,6 @@ export class FolderWriter {
           `${path}: needs ${megabytes(bytes + SPARE_BYTES)} free, the disk has ${megabytes(bavail * bsize)}; free some or use --dtype float16`,
         );
       }
-      await rm(temporary, { recursive: true, force: true });
       await mkdir(temporary);
       return new FolderWriter(out, temporary);
     });
@@ -67,7 +71,7 @@ export class FolderWriter {
   async commit(): Promise<void> {
     await explained(this.out, async () => {
       await syncFolder(this.temporary);
-      const old = `${this.temporary}.old`;
+      const old = `${this.temporary}${SET_ASIDE}`;
       if (await exists(this.out)) await rename(this.out, old);
       await rename(this.temporary, this.out);
       await syncFolder(dirname(this.out));
@@ -76,9 +80,9 @@ export class FolderWriter {
     });
   }
 
-  /** Removes what was written, unless it was committed. */
+  /** Removes what was written, unless it was committed; what stood in its place before is there again. */
   async discard(): Promise<void> {
-    if (!this.finished) await rm(this.temporary, { recursive: true, force: true });
+    if (!this.finished) await clearStale(this.out);
   }
 }
 
@@ -96,10 +100,6 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
 const REASONS: Readonly<Record<string, string>> = {
