@@ -2,7 +2,6 @@ import { bytesPerElement } from '../src/checkpoint/dtypes.ts';
 import { MANIFEST_NAME, type Manifest, type ManifestComponent, parseManifest } from '../src/checkpoint/manifest.ts';
 import { writeSafetensors } from '../src/checkpoint/safetensors-writer.ts';
 import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
-import { checkParameters } from '../src/checkpoint/weights.ts';
 import { AbortError, OptionError } from '../src/errors.ts';
 import { AutoencoderKL } from '../src/models/autoencoder-kl.ts';
 import { DiT } from '../src/models/dit.ts';
@@ -11,6 +10,7 @@ import { type Numerics, withNumerics } from '../src/models/dit-config.ts';
 import { elementCount, type Shape } from '../src/shape.ts';
 import { castTensor, type FloatCounts } from './cast.ts';
 import type { FolderWriter } from './folder-writer.ts';
+import { checkModel } from './model-parameters.ts';
 import { type OpenOptions, openDiT } from './open-dit.ts';
 
 /** How weights are stored; they are computed with in float32 whatever it is. */
@@ -81,16 +81,12 @@ interface Component {
   readonly tensors: readonly StoredTensor[];
 }
 
-/** Every tensor that the models need, in the order in which they build; the encoder's after the decoder's. */
+/** Every tensor that the models need, in the order in which they build; the encoder's after the decoder's, by name. */
 function checkedComponents({ name, transformer, vae }: DiTCheckpoint, numerics: Numerics): readonly Component[] {
   const config = withNumerics(transformer.config, numerics);
   const inOrder = (archive: TensorArchive, parameters: ReadonlyMap<string, Shape>) => {
-    checkParameters(
-      name,
-      parameters,
-      new Map([...archive.tensors].filter(([key]) => !isEncoder(key)).map(([key, t]) => [key, t.shape])),
-    );
-    const rest = [...archive.tensors.keys()].filter((key) => !parameters.has(key));
+    checkModel(name, archive, parameters);
+    const rest = [...archive.tensors.keys()].filter((key) => !parameters.has(key)).sort();
     return [...parameters.keys(), ...rest]
       .map((key) => archive.tensors.get(key))
       .filter((tensor) => tensor !== undefined);
@@ -99,10 +95,6 @@ function checkedComponents({ name, transformer, vae }: DiTCheckpoint, numerics: 
     { name: 'transformer', config, tensors: inOrder(transformer.archive, DiT.parameterShapes(config)) },
     { name: 'vae', config: vae.config, tensors: inOrder(vae.archive, AutoencoderKL.parameterShapes(vae.config)) },
   ];
-}
-
-function isEncoder(key: string): boolean {
-  return key.startsWith('encoder.') || key.startsWith('quant_conv.');
 }
 
 async function writeCheckpoint(

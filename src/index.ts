@@ -40,6 +40,7 @@ export {
 } from '../converters/convert.ts';
 export { type Inspected, inspectCheckpoint } from '../converters/inspect.ts';
 export { type OpenOptions, openDiT } from '../converters/open-dit.ts';
+export { type VerifyOptions, type VerifyProgress, type VerifyReport, verifyCheckpoint } from '../converters/verify.ts';
 export {
   BACKEND_NAMES,
   type BackendName,

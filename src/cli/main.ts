@@ -5,6 +5,7 @@ import { demoCommand } from './commands/demo.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { setupNativeCommand } from './commands/setup-native.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { packageVersion } from './package-folder.ts';
 
 /** 128 + SIGINT, as shells expect of a program that was interrupted. */
@@ -16,9 +17,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description('Diffusion transformers in TensorFlow.js with training-free caching')
     .version(packageVersion())
     .showHelpAfterError('(--help lists the options)');
-  for (const command of [generateCommand(), convertCommand(), inspectCommand(), setupNativeCommand(), demoCommand()]) {
-    program.addCommand(command);
-  }
+  const commands = [generateCommand, convertCommand, inspectCommand, verifyCommand, setupNativeCommand, demoCommand];
+  for (const command of commands) program.addCommand(command());
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
     await program.parseAsync([...argv]);

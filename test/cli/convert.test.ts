@@ -27,6 +27,38 @@ describe('convert', () => {
     });
   });
 
+  it('takes the averaged weights of a training file, or those that --key names', async () => {
+    const converted = async (name: string, ...key: string[]) => {
+      const { code } = await runCli('convert', ...FROM_ORIGINAL, ...key, '--out', scratch.path(name));
+      expect(code).toBe(0);
+      return readFileSync(`${scratch.path(name)}/transformer.safetensors`);
+    };
+    const [first, ema, model] = [
+      readFileSync(`${scratch.path('first')}/transformer.safetensors`),
+      await converted('ema', '--key', 'ema'),
+      await converted('model', '--key', 'model'),
+    ];
+    expect(ema.equals(first)).toBe(true);
+    expect(model.equals(first)).toBe(false);
+    expectRefusal(
+      await runCli('convert', ...FROM_ORIGINAL, '--key', 'none', '--out', scratch.path('never')),
+      /no key "none"; its keys are model, ema/,
+    );
+  });
+
+  it('takes an autoencoder out of a Stable Diffusion file', async () => {
+    const sizes = ['--vae-norm-groups', '4', '--vae-scaling-factor', '0.13025'];
+    const vaeOf = async (name: string, ...vae: string[]) => {
+      const args = [`${PARITY}/dit-tiny.pt`, '--num-heads', '4', '--vae', ...vae, '--out', scratch.path(name)];
+      expect((await runCli('convert', ...args)).code).toBe(0);
+      const { vae: component } = parseManifest('manifest', readFileSync(`${scratch.path(name)}/manifest.json`, 'utf8'));
+      return component;
+    };
+    expect(await vaeOf('ldm', `${PARITY}/vae-deep-ldm.ckpt`, ...sizes)).toEqual(
+      await vaeOf('deep', `${PARITY}/vae-deep`),
+    );
+  });
+
   it('takes labels and the numerics from a diffusers folder', async () => {
     const out = scratch.path('diffusers');
     await runCli('convert', `${PARITY}/dit-tiny-diffusers`, '--out', out, '--dtype', 'float32');
@@ -126,6 +158,12 @@ describe('inspect', () => {
     expect(stdout).toContain('weight  F32 [144, 48]');
   });
 
+  it('says which weights of a training file it looks at', async () => {
+    expect((await runCli('inspect', `${PARITY}/dit-tiny.pt`)).stdout).toContain('dit-tiny.pt (ema): DiT');
+    expect((await runCli('inspect', `${PARITY}/dit-tiny.pt`, '--key', 'model')).stdout).toContain('(model): DiT');
+    expectRefusal(await runCli('inspect', `${PARITY}/dit-tiny.pt`, '--key', 'args'), /found none in this argparse/);
+  });
+
   it('looks at both components of a diffusers folder', async () => {
     const { stdout } = await runCli('inspect', `${PARITY}/dit-tiny-diffusers`);
     expect(stdout).toContain('layout of diffusers');
@@ -136,5 +174,30 @@ describe('inspect', () => {
     const text = scratch.path('text.pt');
     writeFileSync(text, 'hello, this is no checkpoint at all');
     expectRefusal(await runCli('inspect', text), /not read/);
+  });
+});
+
+describe('verify', () => {
+  it('says that a folder is as it was written', async () => {
+    const { code, stdout } = await runCli('verify', scratch.path('first'));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/2 files, \d+ tensors, \d\.\d MB, 0 NaN, 0 infinite\nEverything is as the manifest says/);
+  });
+
+  it('lists everything that is wrong', async () => {
+    const out = scratch.path('second');
+    const [transformer, vae] = [`${out}/transformer.safetensors`, `${out}/vae.safetensors`];
+    const bytes = readFileSync(transformer);
+    bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+    writeFileSync(transformer, bytes);
+    writeFileSync(vae, readFileSync(vae).subarray(0, -8));
+    expectRefusal(
+      await runCli('verify', out),
+      /4 problems.*\n.*transformer\.safetensors: expected sha256.*\n.*vae\.safetensors: expected \d+ bytes/,
+    );
+  });
+
+  it('refuses what has no manifest', async () => {
+    expectRefusal(await runCli('verify', `${PARITY}/dit-tiny-diffusers`), /has no manifest\.json/);
   });
 });

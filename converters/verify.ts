@@ -1,0 +1,178 @@
+import { joinArchives } from '../src/checkpoint/archive.ts';
+import type { ByteSource } from '../src/checkpoint/byte-source.ts';
+import { toFloat32 } from '../src/checkpoint/dtypes.ts';
+import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import {
+  MANIFEST_NAME,
+  type Manifest,
+  type ManifestComponent,
+  type ManifestFile,
+  parseManifest,
+} from '../src/checkpoint/manifest.ts';
+import { openSafetensors } from '../src/checkpoint/safetensors.ts';
+import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import { AbortError, CheckpointError, DeltaDiTError } from '../src/errors.ts';
+import { AutoencoderKL } from '../src/models/autoencoder-kl.ts';
+import { DiT } from '../src/models/dit.ts';
+import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
+import type { Shape } from '../src/shape.ts';
+import { checkModel } from './model-parameters.ts';
+
+export interface VerifyOptions {
+  /** Every file is read twice, for its checksum and for its numbers. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface VerifyProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly file: string;
+}
+
+/** What `verifyCheckpoint` found; the checkpoint is whole where there are no problems. */
+export interface VerifyReport {
+  readonly files: number;
+  readonly tensors: number;
+  readonly bytes: number;
+  readonly nan: number;
+  readonly infinite: number;
+  /** One sentence each, in the order of the files. */
+  readonly problems: readonly string[];
+}
+
+const CHUNK_BYTES = 8 * 2 ** 20;
+
+/**
+ * Compares a converted checkpoint with its manifest: size and sha256 of every file, names and shapes of the tensors
+ * with the model that the configuration describes, and counts NaN and ±Inf. Goes on after a problem. Needs Node.
+ * @throws CheckpointError or FileError when there is no manifest to compare with; AbortError.
+ */
+export async function verifyCheckpoint(path: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const { nodeFolder } = await import('../src/checkpoint/node-folder.ts');
+  const folder = nodeFolder(path);
+  if (!(await folder.has(MANIFEST_NAME))) {
+    throw new CheckpointError(
+      `${path}: has no ${MANIFEST_NAME} to compare with; only folders that "delta-dit convert" wrote are verified`,
+    );
+  }
+  const manifest = parseManifest(`${path}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
+  const run = new Verification(folder, manifest, options);
+  await run.component('transformer', (config) => DiT.parameterShapes(parseDiTConfig(path, config)));
+  await run.component('vae', (config) => AutoencoderKL.parameterShapes(parseAutoencoderKLConfig(path, config)));
+  return run.report();
+}
+
+class Verification {
+  private readonly problems: string[] = [];
+  private readonly totalBytes: number;
+  private doneBytes = 0;
+  private files = 0;
+  private tensors = 0;
+  private bytes = 0;
+  private nan = 0;
+  private infinite = 0;
+
+  constructor(
+    private readonly folder: CheckpointFolder,
+    private readonly manifest: Manifest,
+    private readonly options: VerifyOptions,
+  ) {
+    const listed = [...manifest.transformer.files, ...manifest.vae.files];
+    this.totalBytes = 2 * listed.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  report(): VerifyReport {
+    const { files, tensors, bytes, nan, infinite, problems } = this;
+    return { files, tensors, bytes, nan, infinite, problems };
+  }
+
+  async component(name: 'transformer' | 'vae', shapes: (config: unknown) => ReadonlyMap<string, Shape>): Promise<void> {
+    const component = this.manifest[name];
+    const archives: TensorArchive[] = [];
+    try {
+      for (const file of component.files) {
+        const archive = await this.noting(() => this.file(file));
+        if (archive) archives.push(archive);
+      }
+      for (const archive of archives) await this.noting(() => this.numbers(archive, component.dtype));
+      const whole = joinArchives(`${this.folder.name}: ${name}`, archives);
+      const count = archives.reduce((sum, archive) => sum + archive.tensors.size, 0);
+      if (count > whole.tensors.size)
+        this.problems.push(`${whole.name}: ${count - whole.tensors.size} tensors occur twice`);
+      const unread = archives.length < component.files.length; // would be missing as a matter of course
+      if (!unread) await this.noting(async () => checkModel(whole.name, whole, shapes(component.config)));
+    } finally {
+      for (const archive of archives) await archive.close();
+    }
+  }
+
+  /** One file against the manifest; its tensors, where it can be read at all. */
+  private async file({ name, bytes, sha256 }: ManifestFile): Promise<TensorArchive> {
+    const source = await this.folder.open(name);
+    try {
+      this.files += 1;
+      this.bytes += source.size;
+      if (source.size !== bytes) this.problems.push(`${source.name}: expected ${bytes} bytes, got ${source.size}`);
+      const found = await this.sha256(source);
+      if (found !== sha256) this.problems.push(`${source.name}: expected sha256 ${sha256}, got ${found}`);
+      return await openSafetensors(source);
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  private async sha256(source: ByteSource): Promise<string> {
+    const { createHash } = await import('node:crypto');
+    const hash = createHash('sha256');
+    for (let at = 0; at < source.size; at += CHUNK_BYTES) {
+      const chunk = await source.read(at, Math.min(CHUNK_BYTES, source.size - at));
+      hash.update(chunk);
+      this.advance(chunk.length, source.name);
+    }
+    return hash.digest('hex');
+  }
+
+  private async numbers(archive: TensorArchive, dtype: ManifestComponent['dtype']): Promise<void> {
+    for (const tensor of archive.tensors.values()) {
+      this.tensors += 1;
+      if (tensor.dtype !== dtype)
+        this.problems.push(`${archive.name}: ${tensor.name}: expected ${dtype}, got ${tensor.dtype}`);
+      await this.noting(() => this.countNonFinite(archive.name, tensor));
+    }
+  }
+
+  private async countNonFinite(where: string, tensor: StoredTensor): Promise<void> {
+    const bytes = await tensor.read();
+    this.advance(bytes.length, where);
+    const values = toFloat32(bytes, tensor.dtype);
+    let [nan, infinite] = [0, 0];
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as number;
+      if (Number.isNaN(value)) nan += 1;
+      else if (Math.abs(value) === Number.POSITIVE_INFINITY) infinite += 1;
+    }
+    this.nan += nan;
+    this.infinite += infinite;
+    if (nan + infinite > 0)
+      this.problems.push(`${where}: ${tensor.name}: ${nan} NaN and ${infinite} infinite of ${values.length} numbers`);
+  }
+
+  private advance(bytes: number, file: string): void {
+    if (this.options.signal?.aborted) throw new AbortError(`verifying was stopped at ${file}`);
+    this.doneBytes += bytes;
+    this.options.onProgress?.({ doneBytes: this.doneBytes, totalBytes: this.totalBytes, file });
+  }
+
+  /** Notes an error of ours as a problem, and goes on. */
+  private async noting<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DeltaDiTError) || error instanceof AbortError) throw error;
+      this.problems.push(error.message);
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { Command } from 'commander';
+import { CheckpointError, verifyCheckpoint } from '../../index.ts';
+import { modelPath } from '../model-options.ts';
+import { ProgressLine } from '../progress.ts';
+
+export function verifyCommand(): Command {
+  return new Command('verify')
+    .description('compare a converted checkpoint with its manifest: checksums, shapes, NaN and infinities')
+    .argument('<folder>', 'converted folder, or the name of a shipped checkpoint')
+    .action(verify);
+}
+
+async function verify(folder: string): Promise<void> {
+  const path = modelPath(folder);
+  const progress = new ProgressLine('Verifying');
+  try {
+    const report = await verifyCheckpoint(path, {
+      onProgress: ({ doneBytes, totalBytes, file }) => progress.update(Math.min(doneBytes / totalBytes, 1), file),
+    });
+    progress.end();
+    const { files, tensors, bytes, nan, infinite, problems } = report;
+    console.log(
+      `${path}: ${files} files, ${tensors} tensors, ${(bytes / 1e6).toFixed(1)} MB, ${nan} NaN, ${infinite} infinite`,
+    );
+    if (problems.length > 0) {
+      const noun = problems.length === 1 ? 'problem' : 'problems';
+      throw new CheckpointError(
+        `${path}: ${problems.length} ${noun}; convert the checkpoint again\n${problems.map((line) => `  ${line}`).join('\n')}`,
+      );
+    }
+    console.log('Everything is as the manifest says.');
+  } finally {
+    progress.end();
+  }
+}
