@@ -10,7 +10,7 @@ interface NamedPolicy {
   readonly make: (options: Numbers) => CachePolicy;
 }
 
-const DELTA_DIT_OPTIONS = ['interval', 'cachedBlocks', 'stageBound', 'frontOffset', 'rearOffset'];
+const DELTA_DIT_OPTIONS = ['interval', 'cachedBlocks', 'budget', 'stageBound', 'frontOffset', 'rearOffset'];
 const SPAN_OPTIONS = ['interval', 'cachedBlocks', 'offset'];
 const REGIONS: readonly Region[] = ['front', 'middle', 'rear'];
 

@@ -1,3 +1,5 @@
+import { OptionError } from '../../errors.ts';
+import { type BudgetStages, stagesOfBudget } from '../budget.ts';
 import type { CachePolicy, PlanSetting } from '../plan.ts';
 import {
   checkOffset,
@@ -13,6 +15,8 @@ export interface DeltaDiTOptions {
   readonly interval?: number;
   /** N_c: blocks skipped at a cached step. Default ¾ of the depth, 6/28 of it for at most 8 steps. */
   readonly cachedBlocks?: number;
+  /** The part of the uncached MACs to spend, such as 0.625: gives N and N_c instead of the two options above. */
+  readonly budget?: number;
   /** b: steps from noise that cache the rear span. Default 2·round(0.3·T). */
   readonly stageBound?: number;
   /** Blocks before the front span. Default 0. */
@@ -21,13 +25,19 @@ export interface DeltaDiTOptions {
   readonly rearOffset?: number;
 }
 
-/** Δ-DiT (arXiv 2406.01125): Δ-Cache on the rear blocks in early steps, on the front blocks in later ones. */
+/**
+ * Δ-DiT (arXiv 2406.01125): Δ-Cache on the rear blocks in early steps, on the front blocks in later ones.
+ * @throws OptionError when `budget` comes with `interval` or `cachedBlocks`.
+ */
 export function deltaDiT(options: DeltaDiTOptions = {}): CachePolicy {
+  if (options.budget !== undefined && (options.interval ?? options.cachedBlocks) !== undefined) {
+    throw new OptionError('budget: gives interval and cachedBlocks; expected it or them, got both');
+  }
   return {
     name: 'delta-dit',
-    plan: ({ numInferenceSteps, depth }: PlanSetting) => {
-      const interval = options.interval ?? defaultInterval(numInferenceSteps);
-      const cachedBlocks = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
+    plan: (setting: PlanSetting) => {
+      const { numInferenceSteps, depth } = setting;
+      const { interval, cachedBlocks } = stagesOf(options, setting);
       const stageBound = options.stageBound ?? defaultStageBound(numInferenceSteps);
       checkWhole('interval', interval, 1, numInferenceSteps, 'the number of steps');
       checkWhole('cachedBlocks', cachedBlocks, 0, depth, "the model's blocks");
@@ -36,7 +46,16 @@ export function deltaDiT(options: DeltaDiTOptions = {}): CachePolicy {
       const rearOffset = options.rearOffset ?? depth - cachedBlocks;
       checkOffset('frontOffset', frontOffset, cachedBlocks, depth);
       checkOffset('rearOffset', rearOffset, cachedBlocks, depth);
-      return planDeltaDiT({ numInferenceSteps, depth, interval, cachedBlocks, stageBound, frontOffset, rearOffset });
+      return planDeltaDiT({ ...setting, interval, cachedBlocks, stageBound, frontOffset, rearOffset });
     },
+  };
+}
+
+function stagesOf({ budget, interval, cachedBlocks }: DeltaDiTOptions, setting: PlanSetting): BudgetStages {
+  if (budget !== undefined) return stagesOfBudget(budget, setting);
+  const { numInferenceSteps, depth } = setting;
+  return {
+    interval: interval ?? defaultInterval(numInferenceSteps),
+    cachedBlocks: cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth),
   };
 }
