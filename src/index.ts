@@ -48,6 +48,7 @@ export {
   type BackendReport,
   useBackend,
 } from './backend/select.ts';
+export { type BudgetStages, stagesOfBudget } from './cache/budget.ts';
 export { type CacheCounts, CachedBlocks } from './cache/cached-blocks.ts';
 export { type PlanCost, planCost } from './cache/cost.ts';
 export {
@@ -98,4 +99,10 @@ export type { PixelImage } from './pipelines/image.ts';
 export type { GenerationReport } from './pipelines/report.ts';
 export type { StepEvent } from './pipelines/sample.ts';
 export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.ts';
-export type { ModelOutput, Sampler } from './schedulers/sampler.ts';
+export { OriginalDDIMSampler } from './schedulers/ddim-original.ts';
+export { DDPM_DEFAULTS, type DDPMConfig, DDPMSampler } from './schedulers/ddpm.ts';
+export { OriginalDDPMSampler } from './schedulers/ddpm-original.ts';
+export { DPM_SOLVER_DEFAULTS, type DPMSolverConfig, DPMSolverSampler } from './schedulers/dpm-solver.ts';
+export type { NoiseSchedule } from './schedulers/noise-schedule.ts';
+export type { ModelOutput, NoiseSource, Sampler } from './schedulers/sampler.ts';
+export { createSampler, SAMPLER_NAMES, type SamplerName, type SamplerOptions } from './schedulers/samplers.ts';

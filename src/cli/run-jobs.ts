@@ -1,4 +1,4 @@
-import type { CachePolicy, DiTPipeline, DiTResult, GenerationReport, PixelImage } from '../index.ts';
+import type { CachePolicy, DiTPipeline, DiTResult, GenerationReport, PixelImage, SamplerName } from '../index.ts';
 import { ProgressLine } from './progress.ts';
 
 /** One picture to make. */
@@ -10,6 +10,8 @@ export interface Job {
 export interface RunSettings {
   readonly numInferenceSteps: number | undefined;
   readonly guidanceScale: number | undefined;
+  readonly sampler?: SamplerName | undefined;
+  readonly eta?: number | undefined;
   readonly cache?: CachePolicy | undefined;
   readonly quiet: boolean;
   /** Stands before the progress bar. */
@@ -22,7 +24,7 @@ const BATCH = 8;
 
 /** Makes all pictures, in batches; the report is the first batch's, with the times of all. */
 export async function runJobs(pipe: DiTPipeline, jobs: readonly Job[], settings: RunSettings): Promise<DiTResult> {
-  const { numInferenceSteps, guidanceScale, cache, signal } = settings;
+  const { numInferenceSteps, guidanceScale, sampler, eta, cache, signal } = settings;
   const images: PixelImage[] = [];
   const reports: GenerationReport[] = [];
   const progress = settings.quiet ? undefined : new ProgressLine(settings.title ?? 'Sampling');
@@ -34,6 +36,8 @@ export async function runJobs(pipe: DiTPipeline, jobs: readonly Job[], settings:
         seed: batch.map(({ seed }) => seed),
         numInferenceSteps,
         guidanceScale,
+        sampler,
+        eta,
         cache,
         signal,
         onStep: ({ step, numInferenceSteps: steps, cached }) => {

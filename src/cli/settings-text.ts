@@ -1,9 +1,18 @@
-import type { DiTPipeline, GenerationReport } from '../index.ts';
+import type { DiTPipeline, GenerationReport, SamplerName } from '../index.ts';
 import { packageVersion } from './package-folder.ts';
 import type { Job } from './run-jobs.ts';
 
 /** The keyword of the JSON that holds every setting. */
 export const SETTINGS_KEYWORD = 'delta-dit';
+
+/** As galleries name them. */
+const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
+  ddim: 'DDIM',
+  ddpm: 'DDPM',
+  'dpm-solver++': 'DPM++ 2M',
+  'ddpm-original': 'DDPM (DiT)',
+  'ddim-original': 'DDIM (DiT)',
+};
 
 /** The settings of a picture, for its PNG: `parameters` as galleries read it, and JSON that can repeat it. */
 export function pictureTexts(
@@ -20,7 +29,8 @@ export function pictureTexts(
   const labels = [...new Set(jobs.map(({ label }) => label))];
   const fields = {
     Steps: report.timesteps.length,
-    Sampler: 'DDIM',
+    Sampler: SAMPLER_TITLES[report.sampler],
+    ...(report.eta > 0 ? { Eta: report.eta } : {}),
     'CFG scale': report.guidanceScale,
     Seed: jobs[0]?.seed,
     Model: options.model,
@@ -40,7 +50,8 @@ export function pictureTexts(
     seeds: report.seeds,
     numInferenceSteps: report.timesteps.length,
     guidanceScale: report.guidanceScale,
-    sampler: 'ddim',
+    sampler: report.sampler,
+    eta: report.eta,
     cache: report.cache,
     cacheOptions: options.cacheOption,
     numerics: report.numerics,

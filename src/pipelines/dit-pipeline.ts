@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { CachedBlocks } from '../cache/cached-blocks.ts';
+import { type CacheCounts, CachedBlocks } from '../cache/cached-blocks.ts';
 import { planCost } from '../cache/cost.ts';
 import { type CachePlan, type CachePolicy, uncachedPlan } from '../cache/plan.ts';
 import type { BlockDelta } from '../cache/record-deltas.ts';
@@ -10,15 +10,16 @@ import type { BlockRunner } from '../models/block.ts';
 import { DiT } from '../models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.ts';
 import { ditCost, type Numerics, withNumerics } from '../models/dit-config.ts';
-import { DDIMSampler } from '../schedulers/ddim.ts';
-import { ddimConfig } from '../schedulers/scheduler-config.ts';
+import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
+import { addsNoise, createSampler, type SamplerName, samplerOf } from '../schedulers/samplers.ts';
 import { assertShape } from '../shape.ts';
 import { classDenoiser } from './guidance.ts';
 import { type PixelImage, toPixels } from './image.ts';
 import { classIndex } from './labels.ts';
-import { initialNoise } from './noise.ts';
-import type { GenerationReport } from './report.ts';
+import { torchNoise } from './noise.ts';
+import type { GenerationReport, RunTimes } from './report.ts';
 import { type StepEvent, sample } from './sample.ts';
+import { settingWarnings } from './warnings.ts';
 
 // diffusers DiTPipeline.__call__
 const DIFFUSERS_DEFAULTS: SamplingDefaults = { numInferenceSteps: 50, guidanceScale: 4 };
@@ -30,9 +31,13 @@ export interface DiTGenerateOptions {
   readonly numInferenceSteps?: number | undefined;
   /** At most 1 means no guidance. Default: the checkpoint's, else 4. */
   readonly guidanceScale?: number | undefined;
+  /** Default: the one that the checkpoint's scheduler_config.json means, else 'ddim'. */
+  readonly sampler?: SamplerName | undefined;
+  /** η of a DDIM: 0, the default, adds no noise, 1 as much as DDPM. */
+  readonly eta?: number | undefined;
   /** One for all pictures (one torch generator draws them in order), or one each. Default: random, see the report. */
   readonly seed?: number | readonly number[] | undefined;
-  /** Initial noise [N,H,W,C] instead of a seed; borrowed. */
+  /** Initial noise [N,H,W,C], borrowed; the seed is then for the noise of the steps alone. */
   readonly latents?: tf.Tensor4D | undefined;
   /** A cache method, such as `deltaDiT()`. */
   readonly cache?: CachePolicy | undefined;
@@ -49,6 +54,16 @@ export interface DiTGenerateOptions {
 export interface DiTResult {
   readonly images: readonly PixelImage[];
   readonly report: GenerationReport;
+}
+
+/** The options of a run, found to be right, defaults filled in. */
+interface CheckedRun
+  extends Pick<GenerationReport, 'classLabels' | 'guidanceScale' | 'cache' | 'plan' | 'eta' | 'seeds'> {
+  readonly samplerName: SamplerName;
+  readonly sampler: Sampler;
+  /** The initial latents, fresh. */
+  readonly noise: () => tf.Tensor4D;
+  readonly stepNoise: NoiseSource;
 }
 
 /** Class labels to pictures: noise, guided DiT under a sampler and a cache, autoencoder. */
@@ -99,7 +114,8 @@ export class DiTPipeline {
   }
 
   /**
-   * @throws OptionError for an unknown class, steps, seed or cache option out of range; AbortError when stopped;
+   * @throws OptionError for an unknown class or sampler, steps, eta, seed or cache option out of range; AbortError when
+   * stopped;
    * NumericsError when latents stop being finite.
    */
   async generate(options: DiTGenerateOptions): Promise<DiTResult> {
@@ -118,46 +134,19 @@ export class DiTPipeline {
     options: DiTGenerateOptions,
   ): Promise<{ images: readonly tf.Tensor3D[]; report: GenerationReport }> {
     const run = this.checked(options);
-    const { classLabels, numInferenceSteps, guidanceScale, plan, seeds } = run;
-    const sampler = new DDIMSampler(numInferenceSteps, ddimConfig(this.scheduler));
+    const { classLabels, guidanceScale, plan, sampler } = run;
     const guidedChannels = this.numerics === 'original' ? 3 : this.transformer.config.inChannels;
     const denoise = classDenoiser(this.transformer, classLabels, { guidanceScale, guidedChannels });
     const cache = new CachedBlocks(plan);
     try {
       const { runBlocks, onStep, onBlockDelta, signal } = options;
-      const noise = run.noise();
-      const { latents, stepSeconds } = await sample({
-        noise,
-        sampler,
-        denoise,
-        plan,
-        cache,
-        runBlocks,
-        onStep,
-        onBlockDelta,
-        signal,
-      });
+      const hooks = { runBlocks, onStep, onBlockDelta, signal };
+      const loop = { sampler, stepNoise: run.stepNoise, denoise, plan, cache };
+      const { latents, stepSeconds } = await sample({ noise: run.noise(), ...loop, ...hooks });
       const start = performance.now();
       const images = await this.decode(latents);
       const decodeSeconds = (performance.now() - start) / 1000;
-      const report: GenerationReport = {
-        ...cache.counts,
-        model: this.name,
-        backend: tf.getBackend(),
-        numerics: this.numerics,
-        sampler: 'ddim',
-        timesteps: sampler.timesteps,
-        guidanceScale,
-        seeds,
-        classLabels,
-        cache: options.cache?.name ?? null,
-        plan,
-        macs: planCost(plan, ditCost(this.transformer.config)),
-        stepSeconds,
-        samplingSeconds: stepSeconds.reduce((sum, s) => sum + s, 0),
-        decodeSeconds,
-      };
-      return { images, report };
+      return { images, report: { ...this.report(run), ...cache.counts, ...timesOf(stepSeconds), decodeSeconds } };
     } finally {
       cache.dispose();
       sampler.dispose();
@@ -169,11 +158,33 @@ export class DiTPipeline {
     this.vae.dispose();
   }
 
-  private checked(options: DiTGenerateOptions) {
+  /** All of the report that is known before the run. */
+  private report(run: CheckedRun): Omit<GenerationReport, keyof CacheCounts | keyof RunTimes> {
+    const { samplerName, sampler, eta, guidanceScale, seeds, classLabels, cache, plan } = run;
+    return {
+      model: this.name,
+      backend: tf.getBackend(),
+      numerics: this.numerics,
+      sampler: samplerName,
+      eta,
+      timesteps: sampler.timesteps,
+      guidanceScale,
+      seeds,
+      classLabels,
+      cache,
+      plan,
+      macs: planCost(plan, ditCost(this.transformer.config)),
+      warnings: settingWarnings(cache, plan, samplerName, eta),
+    };
+  }
+
+  private checked(options: DiTGenerateOptions): CheckedRun {
     const { inputSize, inChannels, numClasses } = this.transformer.config;
     const {
       numInferenceSteps = this.defaults.numInferenceSteps,
       guidanceScale = this.defaults.guidanceScale,
+      sampler: samplerName = samplerOf(this.scheduler),
+      eta = 0,
       seed = randomSeed(),
     } = options;
     const classLabels = options.classLabels.map((label) => classIndex(label, this.labels, numClasses));
@@ -185,12 +196,14 @@ export class DiTPipeline {
       throw new OptionError(`guidanceScale: expected a number, got ${guidanceScale}`);
     const { latents } = options;
     if (latents) assertShape('latents', latents.shape, [n, inputSize, inputSize, inChannels]);
-    const sampler = new DDIMSampler(numInferenceSteps, ddimConfig(this.scheduler)); // checks the steps before anything runs
-    sampler.dispose();
+    const sampler = createSampler(samplerName, { numInferenceSteps, eta, scheduler: this.scheduler });
     const plan = this.plan({ numInferenceSteps, cache: options.cache });
-    const noise = () => (latents ? latents.clone() : initialNoise(seed, n, inputSize, inputSize, inChannels));
-    const seeds = latents ? [] : typeof seed === 'number' ? [seed] : [...seed];
-    return { classLabels, numInferenceSteps, guidanceScale, plan, noise, seeds };
+    const draw = torchNoise(seed, n);
+    const noise = () => (latents ? latents.clone() : draw([n, inputSize, inputSize, inChannels]));
+    const stepNoise: NoiseSource = (shape) => draw(shape, guidanceScale > 1 ? 2 : 1);
+    const seeds = latents && !addsNoise(samplerName, eta) ? [] : [seed].flat();
+    const cache = options.cache?.name ?? null;
+    return { classLabels, guidanceScale, cache, plan, sampler, samplerName, eta, noise, stepNoise, seeds };
   }
 
   /** One picture at a time: a decoder's activations are the largest tensors of a run. @param latents consumed */
@@ -212,6 +225,10 @@ export class DiTPipeline {
       latents.dispose();
     }
   }
+}
+
+function timesOf(stepSeconds: readonly number[]): Omit<RunTimes, 'decodeSeconds'> {
+  return { stepSeconds, samplingSeconds: stepSeconds.reduce((sum, s) => sum + s, 0) };
 }
 
 function randomSeed(): number {

@@ -3,7 +3,7 @@ import type { BlockRunner } from '../models/block.ts';
 import type { DiT } from '../models/dit.ts';
 import type { ModelOutput, Timestep } from '../schedulers/sampler.ts';
 
-/** A model as samplers see it: noisy latents and a timestep to guided ε. `run` is this step's block runner. */
+/** A model as samplers see it: noisy latents and a timestep to guided ε and variance logits. `run` is this step's block runner. */
 export type Denoiser = (x: tf.Tensor4D, t: Timestep, run: BlockRunner) => Promise<ModelOutput>;
 
 export interface GuidanceOptions {
@@ -23,7 +23,7 @@ export function classDenoiser(model: DiT, classLabels: readonly number[], option
   if (options.guidanceScale <= 1) {
     return async (x, t, run) => {
       const out = await model.predict(x, Array(n).fill(t), classLabels, run); // [N,H,W,C']
-      return firstChannels(out, inChannels);
+      return plainOutput(out, inChannels);
     };
   }
   const labels = [...classLabels, ...Array<number>(n).fill(numClasses)];
@@ -38,10 +38,12 @@ export function classDenoiser(model: DiT, classLabels: readonly number[], option
   };
 }
 
-function firstChannels(out: tf.Tensor4D, channels: number): ModelOutput {
+/** ε, and the variance logits where the model learns them. @param out [N,H,W,C'], consumed */
+function plainOutput(out: tf.Tensor4D, channels: number): ModelOutput {
   const eps = tf.slice(out, [0, 0, 0, 0], [-1, -1, -1, channels]);
+  const variance = varianceOf(out, channels, out.shape[0]);
   out.dispose();
-  return { eps };
+  return { eps, variance };
 }
 
 /** @param out both halves [2N,H,W,C'], consumed */
@@ -55,6 +57,13 @@ function guide(out: tf.Tensor4D, channels: number, { guidanceScale, guidedChanne
     const own = tf.slice(cond, [0, 0, 0, guidedChannels], [-1, -1, -1, channels - guidedChannels]);
     return tf.concat([mixed, own], 3); // [N,H,W,C]
   });
+  const variance = varianceOf(out, channels, out.shape[0] / 2);
   out.dispose();
-  return { eps };
+  return { eps, variance };
+}
+
+/** Of the first n samples: the conditional half, whose latents are the ones that are kept. */
+function varianceOf(out: tf.Tensor4D, channels: number, n: number): tf.Tensor4D | undefined {
+  if (out.shape[3] === channels) return undefined;
+  return tf.slice(out, [0, 0, 0, channels], [n, -1, -1, channels]);
 }

@@ -2,23 +2,33 @@ import type { CacheCounts } from '../cache/cached-blocks.ts';
 import type { PlanCost } from '../cache/cost.ts';
 import type { CachePlan } from '../cache/plan.ts';
 import type { Numerics } from '../models/dit-config.ts';
+import type { SamplerName } from '../schedulers/samplers.ts';
 
-/** What a run did and cost. Times are wall time in seconds, MACs are of the blocks for one sample and guidance half. */
-export interface GenerationReport extends CacheCounts {
+/** Wall time in seconds. */
+export interface RunTimes {
+  readonly stepSeconds: readonly number[];
+  readonly samplingSeconds: number;
+  readonly decodeSeconds: number;
+}
+
+/** What a run did and cost. MACs are of the blocks for one sample and guidance half. */
+export interface GenerationReport extends CacheCounts, RunTimes {
   /** The checkpoint. */
   readonly model: string;
   readonly backend: string;
   readonly numerics: Numerics;
-  readonly sampler: 'ddim';
+  readonly sampler: SamplerName;
+  /** η of a DDIM. */
+  readonly eta: number;
   readonly timesteps: readonly number[];
   readonly guidanceScale: number;
+  /** Empty where latents were given and no step drew noise. */
   readonly seeds: readonly number[];
   readonly classLabels: readonly number[];
   /** The cache method's name; null without one. */
   readonly cache: string | null;
   readonly plan: CachePlan;
   readonly macs: PlanCost;
-  readonly stepSeconds: readonly number[];
-  readonly samplingSeconds: number;
-  readonly decodeSeconds: number;
+  /** Settings that work but disappoint together, each with its reason. */
+  readonly warnings: readonly string[];
 }

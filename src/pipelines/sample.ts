@@ -4,7 +4,7 @@ import type { CachePlan } from '../cache/plan.ts';
 import { type BlockDelta, reportDeltas } from '../cache/record-deltas.ts';
 import { AbortError, NumericsError } from '../errors.ts';
 import type { BlockRunner } from '../models/block.ts';
-import type { Sampler } from '../schedulers/sampler.ts';
+import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
 import type { Denoiser } from './guidance.ts';
 
 /** What a caller hears of after each step. Tensors are borrowed for the call. */
@@ -26,6 +26,8 @@ export interface SampleOptions {
   /** Noise [N,H,W,C], consumed. */
   readonly noise: tf.Tensor4D;
   readonly sampler: Sampler;
+  /** For samplers that add noise on the way. */
+  readonly stepNoise: NoiseSource;
   readonly denoise: Denoiser;
   readonly plan: CachePlan;
   readonly cache: CachedBlocks;
@@ -64,7 +66,7 @@ export async function sample(options: SampleOptions): Promise<{ latents: tf.Tens
 }
 
 async function oneStep(options: SampleOptions, step: number, x: tf.Tensor4D): Promise<tf.Tensor4D> {
-  const { sampler, denoise, plan, cache, runBlocks, onBlockDelta } = options;
+  const { sampler, stepNoise, denoise, plan, cache, runBlocks, onBlockDelta } = options;
   const planned = plan.steps[step];
   const timestep = sampler.timesteps[step];
   if (!planned || timestep === undefined)
@@ -73,9 +75,9 @@ async function oneStep(options: SampleOptions, step: number, x: tf.Tensor4D): Pr
   const run = onBlockDelta ? reportDeltas(runner, (delta) => onBlockDelta({ ...delta, step })) : runner;
   const output = await denoise(x, timestep, run);
   try {
-    return sampler.step(step, output, x);
+    return sampler.step(step, output, x, stepNoise);
   } finally {
-    output.eps.dispose();
+    tf.dispose({ ...output });
   }
 }
 

@@ -1,16 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../errors.ts';
-import { alphasCumprod, checkSteps, LINEAR_SCHEDULE, type NoiseSchedule, roundHalfEven } from './noise-schedule.ts';
-import type { ModelOutput, Sampler, StepIndex, Timestep } from './sampler.ts';
+import {
+  clipped,
+  type NoiseLevel,
+  noiseLevel,
+  type PredictionType,
+  predictXStart,
+  type SampleClipping,
+} from './model-output.ts';
+import { alphasCumprod, LINEAR_SCHEDULE, type NoiseSchedule } from './noise-schedule.ts';
+import type { ModelOutput, NoiseSource, Sampler, StepIndex, Timestep } from './sampler.ts';
+import { spacedTimesteps, type TimestepSpacing } from './timesteps.ts';
 
 /** Of diffusers' DDIMScheduler config; the defaults are those of its DiT folders. */
-export interface DDIMConfig extends NoiseSchedule {
-  readonly clipSample: boolean;
-  readonly clipSampleRange: number;
+export interface DDIMConfig extends NoiseSchedule, TimestepSpacing, SampleClipping {
   readonly setAlphaToOne: boolean;
-  readonly stepsOffset: number;
-  readonly predictionType: 'epsilon' | 'v_prediction' | 'sample';
-  readonly timestepSpacing: 'leading' | 'linspace' | 'trailing';
+  readonly predictionType: PredictionType;
 }
 
 /** clip_sample is false in DiT's folders (the class default, true, would clip latents). */
@@ -24,37 +29,37 @@ export const DDIM_DEFAULTS: DDIMConfig = {
   timestepSpacing: 'leading',
 };
 
-/** DDIM with η = 0 (Song et al., arXiv 2010.02502, eq. 12), after diffusers' DDIMScheduler. */
+/** DDIM (Song et al., arXiv 2010.02502, eq. 12 and 16), after diffusers' DDIMScheduler. */
 export class DDIMSampler implements Sampler {
   readonly timesteps: readonly Timestep[];
   private readonly alphas: Float32Array;
   private readonly stride: number;
 
-  /** @throws OptionError unless 1 ≤ numInferenceSteps ≤ numTrainTimesteps and the first timestep exists. */
+  /**
+   * @param eta η: 0 adds no noise, 1 as much as DDPM does
+   * @throws OptionError unless 1 ≤ numInferenceSteps ≤ numTrainTimesteps, the first timestep exists and 0 ≤ η ≤ 1.
+   */
   constructor(
     numInferenceSteps: number,
     private readonly config: DDIMConfig = DDIM_DEFAULTS,
+    private readonly eta = 0,
   ) {
-    checkSteps(numInferenceSteps, config.numTrainTimesteps);
-    this.timesteps = ddimTimesteps(numInferenceSteps, config);
-    const [first = 0] = this.timesteps;
-    if (first >= config.numTrainTimesteps) {
-      throw new OptionError(
-        `numInferenceSteps: ${numInferenceSteps} steps with steps_offset ${config.stepsOffset} would start at timestep ${first}, past the last, ${config.numTrainTimesteps - 1}; take fewer`,
-      );
-    }
+    checkEta(eta);
+    this.timesteps = spacedTimesteps(numInferenceSteps, config);
     this.alphas = alphasCumprod(config);
     this.stride = Math.floor(config.numTrainTimesteps / numInferenceSteps);
   }
 
-  step(index: StepIndex, { eps: output }: ModelOutput, x: tf.Tensor4D): tf.Tensor4D {
+  step(index: StepIndex, { eps: output }: ModelOutput, x: tf.Tensor4D, noise: NoiseSource): tf.Tensor4D {
     const t = this.timesteps[index] ?? 0;
     const alpha = this.alphas[t] ?? 1;
     // diffusers steps back by the stride whatever the spacing
     const alphaPrevious = this.alphaAt(t - this.stride);
     return tf.tidy(() => {
-      const { predXStart, eps } = this.predictions(output, x, alpha);
-      return tf.add(tf.mul(predXStart, Math.sqrt(alphaPrevious)), tf.mul(eps, noiseLevel(alphaPrevious)));
+      const { predXStart, eps } = this.predictions(output, x, noiseLevel(alpha));
+      // drawn at a last step, too, whose σ is 0, as diffusers does
+      const drawn = this.eta > 0 ? noise(x.shape) : undefined;
+      return ddimUpdate(predXStart, eps, drawn, { alphaPrevious, sigma: this.sigma(alpha, alphaPrevious) });
     });
   }
 
@@ -65,44 +70,49 @@ export class DDIMSampler implements Sampler {
     return this.config.setAlphaToOne ? 1 : (this.alphas[0] ?? 1);
   }
 
+  /** η·√((1 − ᾱ')/(1 − ᾱ))·√(1 − ᾱ/ᾱ'), differences rounded to float32 as diffusers rounds them. */
+  private sigma(alpha: number, alphaPrevious: number): number {
+    const ratio = Math.fround(1 - alphaPrevious) / Math.fround(1 - alpha);
+    return this.eta * Math.sqrt(ratio * Math.fround(1 - Math.fround(alpha / alphaPrevious)));
+  }
+
   private predictions(
     output: tf.Tensor4D,
     x: tf.Tensor4D,
-    alpha: number,
+    level: NoiseLevel,
   ): { predXStart: tf.Tensor4D; eps: tf.Tensor4D } {
-    const [signal, noise] = [Math.sqrt(alpha), noiseLevel(alpha)];
-    const { predictionType, clipSample, clipSampleRange } = this.config;
-    let predXStart: tf.Tensor4D;
+    const { predictionType: type } = this.config;
+    const { signal, noise } = level;
     let eps = output;
-    if (predictionType === 'epsilon') {
-      predXStart = tf.div(tf.sub(x, tf.mul(output, noise)), signal);
-    } else if (predictionType === 'sample') {
-      predXStart = output;
-      eps = tf.div(tf.sub(x, tf.mul(output, signal)), noise);
-    } else {
-      predXStart = tf.sub(tf.mul(x, signal), tf.mul(output, noise));
-      eps = tf.add(tf.mul(output, signal), tf.mul(x, noise));
-    }
+    if (type === 'sample') eps = tf.div(tf.sub(x, tf.mul(output, signal)), noise);
+    if (type === 'v_prediction') eps = tf.add(tf.mul(output, signal), tf.mul(x, noise));
     // ε is not made anew from the clipped x0 (use_clipped_model_output defaults to false)
-    if (clipSample) predXStart = tf.clipByValue(predXStart, -clipSampleRange, clipSampleRange);
-    return { predXStart, eps };
+    return { predXStart: clipped(predictXStart(type, output, x, level), this.config), eps };
   }
 }
 
-/** √(1 − ᾱ), the difference rounded to float32 as diffusers does: early steps multiply its last bit by 1/√ᾱ ≈ 150. */
-function noiseLevel(alpha: number): number {
-  return Math.sqrt(Math.fround(1 - alpha));
+/** @throws OptionError unless 0 ≤ η ≤ 1; beyond, the step would take the root of a negative number. */
+export function checkEta(eta: number): void {
+  if (!(eta >= 0 && eta <= 1)) throw new OptionError(`eta: expected a number from 0 to 1, got ${eta}`);
 }
 
-function ddimTimesteps(steps: number, { numTrainTimesteps, timestepSpacing, stepsOffset }: DDIMConfig): Timestep[] {
-  const indices = Array.from({ length: steps }, (_, i) => i);
-  if (timestepSpacing === 'leading') {
-    const stride = Math.floor(numTrainTimesteps / steps);
-    return indices.map((i) => (steps - 1 - i) * stride + stepsOffset);
-  }
-  if (timestepSpacing === 'linspace') {
-    const spacing = steps === 1 ? 0 : (numTrainTimesteps - 1) / (steps - 1);
-    return indices.map((i) => roundHalfEven((steps - 1 - i) * spacing));
-  }
-  return indices.map((i) => roundHalfEven(numTrainTimesteps - (i * numTrainTimesteps) / steps) - 1);
+/** Where a step ends. */
+export interface DDIMStep {
+  /** ᾱ of the next timestep. */
+  readonly alphaPrevious: number;
+  /** σ: how much of the noise there is fresh. */
+  readonly sigma: number;
+}
+
+/** √ᾱ'·x0 + √(1 − ᾱ' − σ²)·ε + σ·noise. Runs in the caller's tidy. */
+export function ddimUpdate(
+  predXStart: tf.Tensor4D,
+  eps: tf.Tensor4D,
+  drawn: tf.Tensor4D | undefined,
+  { alphaPrevious, sigma }: DDIMStep,
+): tf.Tensor4D {
+  const { signal, noise } = noiseLevel(alphaPrevious);
+  const direction = tf.mul(eps, Math.sqrt(Math.max(0, noise ** 2 - sigma ** 2)));
+  const next = tf.add(tf.mul(predXStart, signal), direction) as tf.Tensor4D;
+  return drawn ? tf.add(next, tf.mul(drawn, sigma)) : next;
 }

@@ -1,43 +1,128 @@
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import { DDIM_DEFAULTS, type DDIMConfig } from './ddim.ts';
+import { DDPM_DEFAULTS, type DDPMConfig } from './ddpm.ts';
+import { DPM_SOLVER_DEFAULTS, type DPMSolverConfig } from './dpm-solver.ts';
+import type { NoiseSchedule } from './noise-schedule.ts';
 
-// Missing keys take the defaults of diffusers' DDIMScheduler class, not those of DiT's folders.
-const DDIM_SCHEMA = z.object({
+/** diffusers' scheduler_config.json, of whichever scheduler class. */
+export type SchedulerRecord = Readonly<Record<string, unknown>>;
+
+// Missing keys take the defaults of diffusers' classes, not those of DiT's folders.
+const NOISE = {
   num_train_timesteps: z.number().int().positive().default(1000),
   beta_start: z.number().positive().default(1e-4),
   beta_end: z.number().positive().default(0.02),
   beta_schedule: z.enum(['linear', 'scaled_linear']).default('linear'),
   trained_betas: z.null().default(null),
-  clip_sample: z.boolean().default(true),
-  clip_sample_range: z.number().positive().default(1),
-  set_alpha_to_one: z.boolean().default(true),
+  rescale_betas_zero_snr: z.literal(false).default(false),
+};
+const STEPPING = {
+  ...NOISE,
   steps_offset: z.number().int().nonnegative().default(0),
   prediction_type: z.enum(['epsilon', 'v_prediction', 'sample']).default('epsilon'),
   thresholding: z.literal(false).default(false),
-  timestep_spacing: z.enum(['leading', 'linspace', 'trailing']).default('leading'),
-  rescale_betas_zero_snr: z.literal(false).default(false),
+};
+const CLIPPING = { clip_sample: z.boolean().default(true), clip_sample_range: z.number().positive().default(1) };
+const SPACINGS = z.enum(['leading', 'linspace', 'trailing']);
+
+const NOISE_SCHEMA = z.object(NOISE);
+const DDIM_SCHEMA = z.object({
+  ...STEPPING,
+  ...CLIPPING,
+  set_alpha_to_one: z.boolean().default(true),
+  timestep_spacing: SPACINGS.default('leading'),
+});
+const DDPM_SCHEMA = z.object({
+  ...STEPPING,
+  ...CLIPPING,
+  // null is what DPMSolverMultistepScheduler writes
+  variance_type: z.enum(['fixed_small', 'fixed_large', 'learned_range']).nullable().default('fixed_small'),
+  timestep_spacing: SPACINGS.default('leading'),
+});
+const DPM_SOLVER_SCHEMA = z.object({
+  ...STEPPING,
+  timestep_spacing: SPACINGS.default('linspace'),
+  algorithm_type: z.literal('dpmsolver++').default('dpmsolver++'),
+  solver_order: z.union([z.literal(1), z.literal(2)]).default(2),
+  solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
+  lower_order_final: z.boolean().default(true),
+  euler_at_final: z.boolean().default(false),
+  final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero'),
+  // −∞, or null where it went through JSON
+  lambda_min_clipped: z.custom<number>((v) => v === Number.NEGATIVE_INFINITY, 'expected −∞').nullish(),
+  use_karras_sigmas: z.literal(false).default(false),
+  use_exponential_sigmas: z.literal(false).default(false),
+  use_beta_sigmas: z.literal(false).default(false),
+  use_lu_lambdas: z.literal(false).default(false),
+  use_flow_sigmas: z.literal(false).default(false),
 });
 
 /**
- * diffusers' scheduler_config.json as DDIM settings. Unknown keys are ignored; an empty record gives DDIM_DEFAULTS.
- * @throws CheckpointError naming a setting that is not supported.
+ * Settings for DDIM out of a scheduler_config.json. Unknown keys are ignored; an empty record gives DDIM_DEFAULTS.
+ * @throws CheckpointError naming a setting that is not supported. So do the others.
  */
-export function ddimConfig(json: Readonly<Record<string, unknown>>): DDIMConfig {
-  if (Object.keys(json).length === 0) return DDIM_DEFAULTS;
-  const parsed = DDIM_SCHEMA.safeParse(json);
-  if (!parsed.success) throw new CheckpointError(`scheduler_config.json: ${z.prettifyError(parsed.error)}`);
-  const c = parsed.data;
+export function ddimConfig(json: SchedulerRecord): DDIMConfig {
+  if (isEmpty(json)) return DDIM_DEFAULTS;
+  const c = parsed(DDIM_SCHEMA, json);
+  return { ...stepping(c), ...clipping(c), setAlphaToOne: c.set_alpha_to_one, timestepSpacing: c.timestep_spacing };
+}
+
+/** Settings for DDPM; an empty record gives DDPM_DEFAULTS. */
+export function ddpmConfig(json: SchedulerRecord): DDPMConfig {
+  if (isEmpty(json)) return DDPM_DEFAULTS;
+  const c = parsed(DDPM_SCHEMA, json);
+  return {
+    ...stepping(c),
+    ...clipping(c),
+    timestepSpacing: c.timestep_spacing,
+    varianceType: c.variance_type ?? 'fixed_small',
+  };
+}
+
+/** Settings for DPM-Solver++; an empty record gives DPM_SOLVER_DEFAULTS. */
+export function dpmSolverConfig(json: SchedulerRecord): DPMSolverConfig {
+  if (isEmpty(json)) return DPM_SOLVER_DEFAULTS;
+  const c = parsed(DPM_SOLVER_SCHEMA, json);
+  return {
+    ...stepping(c),
+    timestepSpacing: c.timestep_spacing,
+    solverOrder: c.solver_order,
+    solverType: c.solver_type,
+    lowerOrderFinal: c.lower_order_final,
+    eulerAtFinal: c.euler_at_final,
+    finalSigmasType: c.final_sigmas_type,
+  };
+}
+
+/** The betas alone, for the original DiT's samplers; an empty record gives LINEAR_SCHEDULE. */
+export function noiseSchedule(json: SchedulerRecord): NoiseSchedule {
+  return noise(parsed(NOISE_SCHEMA, json));
+}
+
+function isEmpty(json: SchedulerRecord): boolean {
+  return Object.keys(json).length === 0;
+}
+
+function parsed<T>(schema: z.ZodType<T>, json: SchedulerRecord): T {
+  const result = schema.safeParse(json);
+  if (!result.success) throw new CheckpointError(`scheduler_config.json: ${z.prettifyError(result.error)}`);
+  return result.data;
+}
+
+function noise(c: z.infer<typeof NOISE_SCHEMA>): NoiseSchedule {
   return {
     numTrainTimesteps: c.num_train_timesteps,
     betaStart: c.beta_start,
     betaEnd: c.beta_end,
     betaSchedule: c.beta_schedule,
-    clipSample: c.clip_sample,
-    clipSampleRange: c.clip_sample_range,
-    setAlphaToOne: c.set_alpha_to_one,
-    stepsOffset: c.steps_offset,
-    predictionType: c.prediction_type,
-    timestepSpacing: c.timestep_spacing,
   };
+}
+
+function stepping(c: z.infer<z.ZodObject<typeof STEPPING>>) {
+  return { ...noise(c), predictionType: c.prediction_type, stepsOffset: c.steps_offset };
+}
+
+function clipping(c: z.infer<z.ZodObject<typeof CLIPPING>>) {
+  return { clipSample: c.clip_sample, clipSampleRange: c.clip_sample_range };
 }

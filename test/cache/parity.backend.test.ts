@@ -12,6 +12,7 @@ import { sample } from '../../src/pipelines/sample.ts';
 import { DDIMSampler } from '../../src/schedulers/ddim.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { type Fixture, readFixture } from '../support/fixtures.ts';
+import { noNoise } from '../support/noise.ts';
 import { reuseOf } from '../support/plans.ts';
 import { loadTinyDiT } from '../support/tiny-dit.ts';
 
@@ -125,6 +126,7 @@ describe('whole Δ-DiT runs on the tiny DiT against PyTorch', () => {
     await sample({
       noise: fixture.nhwc('loops.noise'),
       sampler: new DDIMSampler(plan.steps.length),
+      stepNoise: noNoise,
       denoise,
       plan,
       cache,

@@ -107,6 +107,36 @@ describe('generate', () => {
     expect(stdout).toContain('1.50× fewer');
   });
 
+  it('samples by name, says so in the PNG, and warns of a cache under fresh noise', async () => {
+    const out = scratch.path('ddpm.png');
+    const cached = ['--cache', 'delta-dit', '--cache-option', 'cachedBlocks=2'];
+    const args = ['--class', '1', '--seed', '7', '--steps', '4', '--sampler', 'ddpm-original', ...cached, '-o', out];
+    const { code, stderr } = await generate(...args);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^warning: cache delta-dit under ddpm-original: the fresh noise/m);
+    const texts = readPngText(out, readFileSync(out));
+    expect(texts.get('parameters')).toContain('Steps: 4, Sampler: DDPM (DiT), CFG scale: 4, Seed: 7');
+    expect(JSON.parse(texts.get('delta-dit') ?? '')).toMatchObject({ sampler: 'ddpm-original', eta: 0 });
+  });
+
+  it('takes η', async () => {
+    const out = scratch.path('eta.png');
+    const { code } = await generate('--class', '1', '--steps', '2', '--eta', '0.5', '-o', out);
+    expect(code).toBe(0);
+    const texts = readPngText(out, readFileSync(out));
+    expect(texts.get('parameters')).toContain('Sampler: DDIM, Eta: 0.5, ');
+    expect(JSON.parse(texts.get('delta-dit') ?? '')).toMatchObject({ sampler: 'ddim', eta: 0.5 });
+  });
+
+  it('explains the plan of a budget', async () => {
+    const budget = ['--cache', 'delta-dit', '--cache-option', 'budget=0.625', '--steps', '20'];
+    const { stdout, code } = await generate('--explain', ...budget);
+    expect(code).toBe(0);
+    // r = 0.75 of 3 blocks is 1: 2 of 3 are cached at every second step
+    expect(stdout.split('\n').filter((line) => line.endsWith('cached'))).toHaveLength(10);
+    expect(stdout).toContain('1.50× fewer');
+  });
+
   it('prints nothing on success with --quiet', async () => {
     const { stderr, stdout } = await generate('--class', '1', '--steps', '1', '-q', '-o', scratch.path('quiet.png'));
     expect(stderr + stdout).toBe('');
@@ -131,6 +161,19 @@ describe('generate refuses', () => {
       'a bound beyond the steps',
       ['--class', '1', '--steps', '4', '--cache', 'delta-dit', '--cache-option', 'stageBound=5'],
       /stageBound: expected a whole number from 0 to 4/,
+    ],
+    ['an unknown sampler', ['--class', '1', '--sampler', 'euler'], /Allowed choices are ddim, ddpm, dpm-solver\+\+/],
+    ['η above 1', ['--class', '1', '--eta', '2'], /eta: expected a number from 0 to 1, got 2/],
+    ['η for DDPM', ['--class', '1', '--sampler', 'ddpm', '--eta', '1'], /eta: only ddim and ddim-original take it/],
+    [
+      'a budget nobody can meet',
+      ['--class', '1', '--steps', '4', '--cache', 'delta-dit', '--cache-option', 'budget=0.2'],
+      /budget: 4 steps cannot cost less than 0.25 of the uncached MACs/,
+    ],
+    [
+      'a budget with an interval',
+      ['--class', '1', '--cache', 'delta-dit', '--cache-option', 'budget=0.6,interval=2'],
+      /budget: gives interval and cachedBlocks; expected it or them, got both/,
     ],
     ['an unknown cache', ['--class', '1', '--cache', 'magic'], /--cache: expected none, delta-dit/],
     [

@@ -52,6 +52,8 @@ describe('DiTPipeline.generate', () => {
       backend: globalThis.DELTA_DIT_BACKEND,
       numerics: 'original',
       sampler: 'ddim',
+      eta: 0,
+      warnings: [],
       timesteps: [750, 500, 250, 0],
       guidanceScale: 3,
       seeds: [7],
@@ -114,6 +116,8 @@ describe('DiTPipeline leaks nothing', () => {
   it.each(caches)('generate with %s, guided and unguided', async (_, cache) => {
     for (const guidanceScale of [1, 4]) {
       await expectNoLeak(async () => {
+        await pipe.generate({ ...QUICK, cache, guidanceScale, sampler: 'dpm-solver++' });
+        await pipe.generate({ ...QUICK, cache, guidanceScale, sampler: 'ddpm-original' });
         await pipe.generate({ ...QUICK, cache, guidanceScale, onStep: async () => {}, onBlockDelta: async () => {} });
       });
     }
@@ -137,6 +141,9 @@ describe('DiTPipeline leaks nothing', () => {
     };
     await expectCleanFailure(() => pipe.generate({ ...QUICK, cache, onStep: fail }), Error, /failed on purpose/);
     await expectCleanFailure(() => pipe.generate({ ...QUICK, cache, onBlockDelta: fail }), Error, /failed on purpose/);
+    // a multistep sampler holds a tensor now
+    const held = { ...QUICK, sampler: 'dpm-solver++', onStep: fail } as const;
+    await expectCleanFailure(() => pipe.generate(held), Error, /failed on purpose/);
     const controller = new AbortController();
     const abort = () => controller.abort();
     await expectCleanFailure(
@@ -183,6 +190,10 @@ describe('DiTPipeline refuses, and leaks nothing', () => {
     ['too many steps', { numInferenceSteps: 1001 }, /^numInferenceSteps: .* got 1001/],
     ['half a step', { numInferenceSteps: 2.5 }, /^numInferenceSteps: .* got 2.5/],
     ['a guidance scale that is no number', { guidanceScale: Number.NaN }, /^guidanceScale: expected a number, got NaN/],
+    ['an unknown sampler', { sampler: 'euler' as 'ddim' }, /^sampler: expected ddim, ddpm, .*; got "euler"/],
+    ['η above 1', { eta: 1.5 }, /^eta: expected a number from 0 to 1, got 1.5/],
+    ['η for a sampler without it', { sampler: 'ddpm', eta: 0.5 }, /^eta: only ddim and ddim-original take it/],
+    ['a budget nobody can meet', { cache: deltaDiT({ budget: 0.2 }) }, /^budget: 4 steps cannot cost less than 0.25/],
     ['a negative seed', { seed: -1 }, /^seed: /],
     ['seeds of another number', { seed: [1, 2, 3] }, /^seed: expected one number or 2, one a picture, got 3/],
     ['more cached blocks than blocks', { cache: deltaDiT({ cachedBlocks: 4 }) }, /^cachedBlocks: .* from 0 to 3/],

@@ -43,6 +43,13 @@ describe('classDenoiser', () => {
     },
   );
 
+  it.each([1, 4])("keeps the classes' own variance logits at a scale of %d", async (guidanceScale) => {
+    const out = await dit.predict(latents(), [T, T], [2, 5]);
+    const denoise = classDenoiser(dit, [2, 5], { guidanceScale, guidedChannels: 3 });
+    const { variance } = await denoise(latents(), T, runAllBlocks);
+    expect(await relativeL2(variance!, channels(out, 4, 8))).toBeLessThan(1e-5);
+  });
+
   it('runs both halves as one batch, the classes first, then "no class"', async () => {
     const batches: number[] = [];
     let halves: tf.Tensor2D | undefined;
@@ -68,15 +75,15 @@ describe('classDenoiser', () => {
     await expectBitEqual(eps, await epsilon([2, 5]));
   });
 
-  it('gives one fresh tensor and leaves the latents, guided or not, and frees all when the runner fails', async () => {
+  it('gives fresh tensors and leaves the latents, guided or not, and frees all when the runner fails', async () => {
     for (const guidanceScale of [1, 4]) {
       await expectNoLeak(async () => {
         const x = latents();
         const denoise = classDenoiser(dit, [2, 5], { guidanceScale, guidedChannels: 3 });
         const before = tf.memory().numTensors;
-        const { eps } = await denoise(x, T, runAllBlocks);
-        expect(tf.memory().numTensors).toBe(before + 1);
-        eps.dispose();
+        const { eps, variance } = await denoise(x, T, runAllBlocks);
+        expect(tf.memory().numTensors).toBe(before + 2);
+        tf.dispose([eps, variance!]);
         await expect(denoise(x, T, () => Promise.reject(new Error('runner failed')))).rejects.toThrow('runner failed');
         expect(x.isDisposed).toBe(false);
         x.dispose();

@@ -4,8 +4,10 @@ import type { DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
 import { classDenoiser, type Denoiser } from '../../src/pipelines/guidance.ts';
 import { sample } from '../../src/pipelines/sample.ts';
 import { DDIMSampler } from '../../src/schedulers/ddim.ts';
-import { psnrOf, relativeL2 } from '../support/compare.ts';
+import { psnrOf, relativeL2, relativeL2Of } from '../support/compare.ts';
 import { type Fixture, readFixture } from '../support/fixtures.ts';
+import { noNoise } from '../support/noise.ts';
+import { readSamplerReference } from '../support/sampler-reference.ts';
 import { loadTinyPipeline } from '../support/tiny-dit.ts';
 
 const PER_STEP = 1e-4;
@@ -45,7 +47,15 @@ describe.each([
     const plan = pipe.plan({ numInferenceSteps: STEPS });
     const cache = new CachedBlocks(plan);
     const onStep = ({ latents: x }: { latents: tf.Tensor4D }) => void latents!.push(x.clone());
-    await sample({ noise: fixture.nhwc('noise'), sampler: new DDIMSampler(STEPS), denoise, plan, cache, onStep });
+    await sample({
+      noise: fixture.nhwc('noise'),
+      sampler: new DDIMSampler(STEPS),
+      stepNoise: noNoise,
+      denoise,
+      plan,
+      cache,
+      onStep,
+    });
     const [wantEpsilon, wantLatents] = [fixture.nhwcSteps(key('epsilon')), fixture.nhwcSteps(key('latents'))];
     for (let step = 0; step < STEPS; step++) {
       expect(await relativeL2(epsilon![step]!, wantEpsilon[step]!)).toBeLessThan(PER_STEP);
@@ -78,5 +88,41 @@ describe.each([
     const rgb = images.flatMap(({ data }) => Array.from(data).filter((_, i) => i % 4 !== 3));
     expect(rgb).toEqual(fixture.numbers(key('bytes')));
     expect(images.every(({ data }) => data.every((value, i) => i % 4 !== 3 || value === 255))).toBe(true);
+  });
+});
+
+describe("the original demo's loop, respaced DDPM with learned variances", () => {
+  const { seed, steps, classes, ...runs } = readSamplerReference().tiny;
+  let pipe: DiTPipeline;
+  beforeAll(async () => {
+    pipe = await loadTinyPipeline('original');
+  });
+  afterAll(() => pipe.dispose());
+
+  it.each([
+    ['guided', 4],
+    ['unguided', 1],
+  ] as const)('from a seed, %s', async (name, guidanceScale) => {
+    const latents: Float32Array[] = [];
+    await pipe.generate({
+      classLabels: classes,
+      sampler: 'ddpm-original',
+      numInferenceSteps: steps,
+      guidanceScale,
+      seed,
+      onStep: async ({ latents: x }) => void latents.push((await x.data()) as Float32Array),
+    });
+    expect(relativeL2Of(latents[0]!, runs[name][0])).toBeLessThan(PER_STEP);
+    expect(relativeL2Of(latents.at(-1)!, runs[name][1])).toBeLessThan(PER_STEP);
+  });
+
+  it('the guided one with a seed for each picture: each as it would alone, the noise of its other half its own', async () => {
+    const run = async (classLabels: readonly number[], seeds: readonly number[]) =>
+      (await pipe.generateFloats({ classLabels, sampler: 'ddpm-original', numInferenceSteps: steps, seed: seeds }))
+        .images;
+    const together = await run(classes, [3, 9]);
+    const [alone] = await run(classes.slice(1), [9]);
+    expect(await relativeL2(together[1]!, alone!)).toBeLessThan(PER_STEP);
+    tf.dispose([...together, alone!]);
   });
 });

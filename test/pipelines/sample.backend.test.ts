@@ -5,9 +5,10 @@ import { deltaCache } from '../../src/cache/policies/span-cache.ts';
 import { AbortError, NumericsError } from '../../src/errors.ts';
 import type { Denoiser } from '../../src/pipelines/guidance.ts';
 import { type SampleOptions, type StepEvent, sample } from '../../src/pipelines/sample.ts';
-import type { Sampler } from '../../src/schedulers/sampler.ts';
+import type { NoiseSource, Sampler } from '../../src/schedulers/sampler.ts';
 import { fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+import { noNoise } from '../support/noise.ts';
 
 const STEPS = 4;
 
@@ -31,9 +32,15 @@ function run(
   plan: CachePlan = uncachedPlan({ numInferenceSteps: STEPS, depth: 4 }),
 ) {
   const cache = new CachedBlocks(plan);
-  return sample({ noise: tf.fill([1, 2, 2, 1], 10), sampler, denoise, plan, cache, ...change }).finally(() =>
-    cache.dispose(),
-  );
+  return sample({
+    noise: tf.fill([1, 2, 2, 1], 10),
+    sampler,
+    stepNoise: noNoise,
+    denoise,
+    plan,
+    cache,
+    ...change,
+  }).finally(() => cache.dispose());
 }
 
 describe('sample', () => {
@@ -79,6 +86,21 @@ describe('sample', () => {
     };
     await expectNoLeak(async () => (await run({ runBlocks })).latents.dispose());
     expect(steps).toEqual([0, 1, 2, 3]);
+  });
+
+  it('hands each step the source of its noise, and frees variance logits', async () => {
+    const noisy: Sampler = {
+      ...sampler,
+      step: (_, { variance }, x, noise) => tf.tidy(() => tf.add(tf.add(x, noise([1, 2, 2, 1])), variance ?? 0)),
+    };
+    const logits: Denoiser = async (x) => ({ eps: tf.onesLike(x), variance: tf.onesLike(x) });
+    let drawn = 0;
+    const stepNoise: NoiseSource = (shape) => tf.fill([...shape], ++drawn);
+    await expectNoLeak(async () => {
+      const { latents } = await run({ sampler: noisy, denoise: logits, stepNoise });
+      expect(Array.from(await latents.data())).toEqual(Array(4).fill(10 + 4 + 1 + 2 + 3 + 4));
+      latents.dispose();
+    });
   });
 
   it('stops before a step when its signal says so, and frees everything', async () => {

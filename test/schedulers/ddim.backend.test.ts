@@ -4,6 +4,7 @@ import { ddimConfig } from '../../src/schedulers/scheduler-config.ts';
 import { relativeL2Of } from '../support/compare.ts';
 import { readDDIMReference } from '../support/ddim-reference.ts';
 import { expectNoLeak } from '../support/memory.ts';
+import { noNoise } from '../support/noise.ts';
 
 const { config, initial, loops } = readDDIMReference();
 
@@ -17,7 +18,7 @@ describe("DDIMSampler against diffusers' DDIMScheduler", () => {
     expect(sampler.timesteps).toEqual(timesteps);
     let x = start();
     for (const [index, t] of sampler.timesteps.entries()) {
-      x = sampler.step(index, { eps: model(x, t) }, x);
+      x = sampler.step(index, { eps: model(x, t) }, x, noNoise);
       expect(relativeL2Of(await x.data(), latents[index]!)).toBeLessThan(1e-5);
     }
   });
@@ -29,7 +30,7 @@ describe("DDIMSampler against diffusers' DDIMScheduler", () => {
         const [x, eps] = [start(), start()];
         for (const index of [0, 3]) {
           const before = tf.memory().numTensors;
-          const next = sampler.step(index, { eps }, x);
+          const next = sampler.step(index, { eps }, x, noNoise);
           expect(tf.memory().numTensors).toBe(before + 1);
           next.dispose();
         }
@@ -47,7 +48,7 @@ describe("DDIMSampler against diffusers' DDIMScheduler", () => {
     const alpha = 1 - 1e-4; // ᾱ of timestep 0, the only one of a 1-step run with leading spacing
     expect(
       relativeL2Of(
-        await sampler.step(0, { eps }, x).data(),
+        await sampler.step(0, { eps }, x, noNoise).data(),
         initial.map((value) => value / Math.sqrt(alpha)),
       ),
     ).toBeLessThan(1e-6);

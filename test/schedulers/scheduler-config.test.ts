@@ -1,6 +1,9 @@
 import { CheckpointError } from '../../src/errors.ts';
 import { DDIM_DEFAULTS } from '../../src/schedulers/ddim.ts';
-import { ddimConfig } from '../../src/schedulers/scheduler-config.ts';
+import { DDPM_DEFAULTS } from '../../src/schedulers/ddpm.ts';
+import { DPM_SOLVER_DEFAULTS } from '../../src/schedulers/dpm-solver.ts';
+import { LINEAR_SCHEDULE } from '../../src/schedulers/noise-schedule.ts';
+import { ddimConfig, ddpmConfig, dpmSolverConfig, noiseSchedule } from '../../src/schedulers/scheduler-config.ts';
 import { readDDIMReference } from '../support/ddim-reference.ts';
 
 describe('ddimConfig', () => {
@@ -60,5 +63,91 @@ describe('ddimConfig', () => {
   ])('names a setting that is not supported: %s = %p', (name, value) => {
     expect(() => ddimConfig({ [name]: value })).toThrow(CheckpointError);
     expect(() => ddimConfig({ [name]: value })).toThrow(new RegExp(`scheduler_config.json: [^]*${name}`));
+  });
+});
+
+describe('ddpmConfig', () => {
+  it('an empty record does not clip, missing keys take the class defaults of diffusers, which clip', () => {
+    expect(ddpmConfig({})).toEqual(DDPM_DEFAULTS);
+    expect(ddpmConfig({ _class_name: 'DDPMScheduler' })).toEqual({ ...DDPM_DEFAULTS, clipSample: true });
+  });
+
+  it("reads its own settings, and a converted DiT's DDIM config", () => {
+    const own = { variance_type: 'learned_range', clip_sample: false, timestep_spacing: 'trailing', steps_offset: 1 };
+    expect(ddpmConfig(own)).toEqual({
+      ...DDPM_DEFAULTS,
+      varianceType: 'learned_range',
+      timestepSpacing: 'trailing',
+      stepsOffset: 1,
+    });
+    expect(ddpmConfig(readDDIMReference().config)).toEqual(DDPM_DEFAULTS);
+    expect(ddpmConfig({ variance_type: null }).varianceType).toBe('fixed_small');
+  });
+
+  it.each([
+    ['variance_type', 'learned'],
+    ['variance_type', 'fixed_small_log'],
+    ['thresholding', true],
+  ])('names a setting that is not supported: %s = %p', (name, value) => {
+    expect(() => ddpmConfig({ [name]: value })).toThrow(new RegExp(`scheduler_config.json: [^]*${name}`));
+  });
+});
+
+describe('dpmSolverConfig', () => {
+  it('an empty record and missing keys give the class defaults of diffusers', () => {
+    expect(dpmSolverConfig({})).toEqual(DPM_SOLVER_DEFAULTS);
+    expect(dpmSolverConfig({ _class_name: 'DPMSolverMultistepScheduler' })).toEqual(DPM_SOLVER_DEFAULTS);
+  });
+
+  it('reads every setting', () => {
+    const json = {
+      solver_order: 1,
+      solver_type: 'heun',
+      lower_order_final: false,
+      euler_at_final: true,
+      final_sigmas_type: 'sigma_min',
+      timestep_spacing: 'leading',
+      steps_offset: 1,
+      prediction_type: 'v_prediction',
+      variance_type: 'learned_range',
+      lambda_min_clipped: Number.NEGATIVE_INFINITY,
+    };
+    expect(dpmSolverConfig(json)).toEqual({
+      ...DPM_SOLVER_DEFAULTS,
+      solverOrder: 1,
+      solverType: 'heun',
+      lowerOrderFinal: false,
+      eulerAtFinal: true,
+      finalSigmasType: 'sigma_min',
+      timestepSpacing: 'leading',
+      stepsOffset: 1,
+      predictionType: 'v_prediction',
+    });
+    expect(dpmSolverConfig({ lambda_min_clipped: null })).toEqual(DPM_SOLVER_DEFAULTS);
+  });
+
+  it("keeps the spacing that a DDIM config names, as diffusers' from_config does", () => {
+    expect(dpmSolverConfig(readDDIMReference().config).timestepSpacing).toBe('leading');
+  });
+
+  it.each([
+    ['solver_order', 3],
+    ['algorithm_type', 'sde-dpmsolver++'],
+    ['solver_type', 'bh2'],
+    ['use_karras_sigmas', true],
+    ['use_flow_sigmas', true],
+    ['lambda_min_clipped', -5.1],
+    ['prediction_type', 'flow_prediction'],
+  ])('names a setting that is not supported: %s = %p', (name, value) => {
+    expect(() => dpmSolverConfig({ [name]: value })).toThrow(CheckpointError);
+    expect(() => dpmSolverConfig({ [name]: value })).toThrow(new RegExp(`scheduler_config.json: [^]*${name}`));
+  });
+});
+
+describe('noiseSchedule', () => {
+  it('is the linear one, or what the record says', () => {
+    expect(noiseSchedule({})).toEqual(LINEAR_SCHEDULE);
+    expect(noiseSchedule({ beta_end: 0.01, clip_sample: true })).toEqual({ ...LINEAR_SCHEDULE, betaEnd: 0.01 });
+    expect(() => noiseSchedule({ trained_betas: [0.1] })).toThrow(CheckpointError);
   });
 });

@@ -1,13 +1,16 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import {
   AbortError,
   type CachePolicy,
   type DiTPipeline,
   ditCost,
   drawPlan,
+  type GenerationReport,
   OptionError,
   openDiT,
   planCost,
+  SAMPLER_NAMES,
+  type SamplerName,
   uncachedPlan,
 } from '../../index.ts';
 import { appended, finiteNumber, wholeNumber } from '../arguments.ts';
@@ -26,6 +29,8 @@ interface GenerateOptions extends ModelOptions {
   readonly steps?: number;
   readonly cfgScale?: number;
   readonly guidanceScale?: number;
+  readonly sampler?: SamplerName;
+  readonly eta?: number;
   readonly cache?: string;
   readonly cacheOption: readonly string[];
   readonly output: string;
@@ -44,8 +49,19 @@ export function generateCommand(): Command {
     .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50)', wholeNumber)
     .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
+    .addOption(
+      new Option('--sampler <name>', 'default: the checkpoint’s, else ddim; ddpm-original is the DiT demo’s').choices([
+        ...SAMPLER_NAMES,
+      ]),
+    )
+    .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
     .option('--cache <method>', `none, ${CACHE_NAMES.join(', ')}`)
-    .option('--cache-option <k=v,…>', 'of the method, such as interval=2,cachedBlocks=21,stageBound=12', appended, [])
+    .option(
+      '--cache-option <k=v,…>',
+      'of the method, such as interval=2,cachedBlocks=21,stageBound=12 or budget=0.625',
+      appended,
+      [],
+    )
     .option('-o, --output <file>', 'PNG file', 'out.png')
     .option('--force', 'replace the file when it exists')
     .option('--compare', 'uncached and cached side by side, with PSNR, SSIM and both times')
@@ -84,14 +100,20 @@ async function run(
   const settings: RunSettings = {
     numInferenceSteps: options.steps,
     guidanceScale: options.cfgScale ?? options.guidanceScale,
+    sampler: options.sampler,
+    eta: options.eta,
     quiet: options.quiet ?? false,
     signal,
   };
   const say = (text: string) => options.quiet || console.error(text);
+  const warn = ({ warnings }: GenerationReport) => {
+    for (const text of warnings) say(`warning: ${text}`);
+  };
   if (options.compare && policy) {
     const result = await compared(pipe, jobs, policy, settings);
     const texts = options.metadata ? pictureTexts(pipe, result.cached.report, jobs, options) : {};
     await writeWhole(options.output, await encodePng(await grid(result.rows), texts));
+    warn(result.cached.report);
     say(summary(result));
   } else {
     const { images, report } = await runJobs(pipe, jobs, { ...settings, cache: policy });
@@ -100,6 +122,7 @@ async function run(
     );
     const texts = options.metadata ? pictureTexts(pipe, report, jobs, options) : {};
     await writeWhole(options.output, await encodePng(await grid(rows), texts));
+    warn(report);
     const macs = report.cache ? `, ${report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks` : '';
     say(`Seed ${jobs[0]?.seed}: ${report.timesteps.length} steps in ${duration(report.samplingSeconds)}${macs}`);
   }

@@ -1,0 +1,86 @@
+import { OptionError } from '../errors.ts';
+import { DDIMSampler } from './ddim.ts';
+import { OriginalDDIMSampler } from './ddim-original.ts';
+import { DDPMSampler } from './ddpm.ts';
+import { OriginalDDPMSampler } from './ddpm-original.ts';
+import { DPMSolverSampler } from './dpm-solver.ts';
+import type { Sampler } from './sampler.ts';
+import { ddimConfig, ddpmConfig, dpmSolverConfig, noiseSchedule, type SchedulerRecord } from './scheduler-config.ts';
+
+/** The samplers by name: diffusers' schedulers, and two of facebookresearch/DiT. */
+export const SAMPLER_NAMES = ['ddim', 'ddpm', 'dpm-solver++', 'ddpm-original', 'ddim-original'] as const;
+export type SamplerName = (typeof SAMPLER_NAMES)[number];
+
+export interface SamplerOptions {
+  readonly numInferenceSteps: number;
+  /** η of the DDIMs. Default 0. */
+  readonly eta?: number | undefined;
+  /** A checkpoint's scheduler_config.json, of whichever class. Empty, the default: DiT's own settings. */
+  readonly scheduler?: SchedulerRecord | undefined;
+}
+
+interface NamedSampler {
+  readonly create: (steps: number, scheduler: SchedulerRecord, eta: number) => Sampler;
+  /** The diffusers class that is meant. */
+  readonly className?: string;
+  /** 'eta': as much as η says, which no other sampler takes. */
+  readonly addsNoise: boolean | 'eta';
+}
+
+const SAMPLERS: Readonly<Record<SamplerName, NamedSampler>> = {
+  ddim: {
+    create: (steps, scheduler, eta) => new DDIMSampler(steps, ddimConfig(scheduler), eta),
+    className: 'DDIMScheduler',
+    addsNoise: 'eta',
+  },
+  ddpm: {
+    create: (steps, scheduler) => new DDPMSampler(steps, ddpmConfig(scheduler)),
+    className: 'DDPMScheduler',
+    addsNoise: true,
+  },
+  'dpm-solver++': {
+    create: (steps, scheduler) => new DPMSolverSampler(steps, dpmSolverConfig(scheduler)),
+    className: 'DPMSolverMultistepScheduler',
+    addsNoise: false,
+  },
+  'ddpm-original': {
+    create: (steps, scheduler) => new OriginalDDPMSampler(steps, noiseSchedule(scheduler)),
+    addsNoise: true,
+  },
+  'ddim-original': {
+    create: (steps, scheduler, eta) => new OriginalDDIMSampler(steps, noiseSchedule(scheduler), eta),
+    addsNoise: 'eta',
+  },
+};
+
+/**
+ * @throws OptionError for an unknown name, steps or η out of range, or η for a sampler without it; CheckpointError for
+ * scheduler settings that are not supported.
+ */
+export function createSampler(name: SamplerName, options: SamplerOptions): Sampler {
+  const { numInferenceSteps, eta = 0, scheduler = {} } = options;
+  const sampler = namedSampler(name);
+  if (eta !== 0 && sampler.addsNoise !== 'eta') {
+    const names = SAMPLER_NAMES.filter((other) => SAMPLERS[other].addsNoise === 'eta');
+    throw new OptionError(`eta: only ${names.join(' and ')} take it, got ${eta} for ${name}; leave it out`);
+  }
+  return sampler.create(numInferenceSteps, scheduler, eta);
+}
+
+/** Whether the sampler adds fresh noise on the way. */
+export function addsNoise(name: SamplerName, eta: number): boolean {
+  const { addsNoise: adds } = namedSampler(name);
+  return adds === 'eta' ? eta > 0 : adds;
+}
+
+/** The sampler that a scheduler_config.json means; ddim where it names none, or one that is not here. */
+export function samplerOf(scheduler: SchedulerRecord): SamplerName {
+  return SAMPLER_NAMES.find((name) => SAMPLERS[name].className === (scheduler._class_name ?? '')) ?? 'ddim';
+}
+
+function namedSampler(name: SamplerName): NamedSampler {
+  if (!SAMPLER_NAMES.includes(name)) {
+    throw new OptionError(`sampler: expected ${SAMPLER_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
+  }
+  return SAMPLERS[name];
+}

@@ -1,0 +1,65 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
+import { type DiTGenerateOptions, DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
+import { loadTinyPipeline, withTinyCheckpoint } from '../support/tiny-dit.ts';
+
+const QUICK = { classLabels: [1, 4], numInferenceSteps: 4, seed: 7 } as const;
+
+let pipe: DiTPipeline;
+beforeAll(async () => {
+  pipe = await loadTinyPipeline('original');
+});
+afterAll(() => pipe.dispose());
+
+describe('DiTPipeline.generate with a sampler', () => {
+  it.each([
+    ['ddim', 1, [750, 500, 250, 0]],
+    ['ddpm', 0, [750, 500, 250, 0]],
+    ['dpm-solver++', 0, [800, 600, 400, 200]],
+    ['ddpm-original', 0, [999, 666, 333, 0]],
+    ['ddim-original', 0.5, [750, 500, 250, 0]],
+  ] as const)('samples by %s with η %d, the same for a seed', async (sampler, eta, timesteps) => {
+    const options = { ...QUICK, sampler, eta };
+    const { images, report } = await pipe.generate(options);
+    expect(report).toMatchObject({ sampler, eta, timesteps, warnings: [] });
+    expect((await pipe.generate(options)).images).toEqual(images);
+    expect((await pipe.generate(QUICK)).images).not.toEqual(images);
+  });
+
+  it('takes the steps’ noise from the seed where latents are given, and reports it', async () => {
+    const latents = tf.ones([2, 8, 8, 4]) as tf.Tensor4D;
+    const run = (options: Partial<DiTGenerateOptions>) => pipe.generate({ ...QUICK, latents, ...options });
+    const [first, other] = [await run({ sampler: 'ddpm' }), await run({ sampler: 'ddpm', seed: 8 })];
+    expect(first.images).not.toEqual(other.images);
+    expect([first.report.seeds, (await run({})).report.seeds]).toEqual([[7], []]);
+    latents.dispose();
+  });
+
+  it('warns of a cache under fresh noise, with the reason', async () => {
+    const cache = deltaDiT({ cachedBlocks: 2 });
+    const warnings = async (options: Partial<DiTGenerateOptions>) =>
+      (await pipe.generate({ ...QUICK, ...options })).report.warnings;
+    expect(await warnings({ cache, sampler: 'ddpm-original' })).toEqual([
+      expect.stringMatching(
+        /^cache delta-dit under ddpm-original: the fresh noise of each step is not in what was kept/,
+      ),
+    ]);
+    expect(await warnings({ cache, eta: 0.5 })).toEqual([expect.stringContaining('under ddim with eta 0.5: ')]);
+    for (const quiet of [{ cache }, { cache, sampler: 'dpm-solver++' }, { sampler: 'ddpm' }] as const) {
+      expect(await warnings(quiet)).toEqual([]);
+    }
+    expect(await warnings({ cache: deltaDiT({ interval: 1 }), sampler: 'ddpm' })).toEqual([]);
+  });
+
+  it("takes the sampler that the checkpoint's scheduler means, with its settings", async () => {
+    await withTinyCheckpoint(async (checkpoint) => {
+      const scheduler = { _class_name: 'DPMSolverMultistepScheduler', timestep_spacing: 'trailing' };
+      const other = await DiTPipeline.fromCheckpoint({ ...checkpoint, scheduler });
+      expect((await other.generate(QUICK)).report).toMatchObject({
+        sampler: 'dpm-solver++',
+        timesteps: [999, 749, 499, 249],
+      });
+      other.dispose();
+    });
+  });
+});

@@ -1,0 +1,88 @@
+import { OptionError } from '../../src/errors.ts';
+import { LINEAR_SCHEDULE } from '../../src/schedulers/noise-schedule.ts';
+import {
+  respacedTimesteps,
+  solverTimesteps,
+  spacedTimesteps,
+  stridedTimesteps,
+} from '../../src/schedulers/timesteps.ts';
+import { readSamplerReference } from '../support/sampler-reference.ts';
+
+const reference = readSamplerReference().timesteps;
+const SPACINGS = ['leading', 'linspace', 'trailing'] as const;
+const spacing = (timestepSpacing: (typeof SPACINGS)[number], stepsOffset = 0) => ({
+  ...LINEAR_SCHEDULE,
+  timestepSpacing,
+  stepsOffset,
+});
+
+/** Where a list does not fall, or leaves 0 … 999. */
+const faults = (timesteps: readonly number[]) =>
+  timesteps.filter((t, i) => !Number.isInteger(t) || t < 0 || t > 999 || (i > 0 && t >= timesteps[i - 1]!));
+
+describe('timesteps', () => {
+  it.each(SPACINGS)("of DPM-Solver++ equal diffusers': %s", (name) => {
+    for (const [steps, want] of Object.entries(reference['dpm-solver++'][name])) {
+      expect(solverTimesteps(Number(steps), spacing(name))).toEqual(want);
+    }
+  });
+
+  it('of the original DiT equal its respacing', () => {
+    for (const [steps, want] of Object.entries(reference['ddpm-original'])) {
+      expect(respacedTimesteps(Number(steps), 1000)).toEqual(want);
+    }
+    expect(respacedTimesteps(250, 1000).slice(-3)).toEqual([8, 4, 0]);
+    expect(respacedTimesteps(50, 1000).slice(-5)).toEqual([82, 61, 41, 20, 0]);
+  });
+
+  it('of the original DDIM have a whole stride', () => {
+    for (const [steps, want] of Object.entries(reference['ddim-original'])) {
+      expect(stridedTimesteps(Number(steps), 1000)).toEqual(want);
+    }
+    expect(stridedTimesteps(1, 1000)).toEqual([0]);
+  });
+
+  it('are as many as asked for, fall strictly and stay within the training, at every number of steps', () => {
+    for (let steps = 1; steps <= 1000; steps++) {
+      const lists = [
+        ...SPACINGS.map((name) => spacedTimesteps(steps, spacing(name))),
+        respacedTimesteps(steps, 1000),
+        solverTimesteps(steps, spacing('trailing')),
+        ...(steps < 1000
+          ? [solverTimesteps(steps, spacing('linspace')), solverTimesteps(steps, spacing('leading'))]
+          : []),
+      ];
+      for (const list of lists) expect([list.length, faults(list)]).toEqual([steps, []]);
+    }
+  });
+
+  it('the whole strides are the original’s, and the other numbers of steps are refused with their neighbours', () => {
+    const possible = new Set(Array.from({ length: 1000 }, (_, i) => Math.ceil(1000 / (i + 1))));
+    for (let steps = 1; steps <= 1000; steps++) {
+      if (possible.has(steps)) {
+        const list = stridedTimesteps(steps, 1000);
+        expect([list.length, faults(list)]).toEqual([steps, []]);
+      } else {
+        expect(() => stridedTimesteps(steps, 1000)).toThrow(OptionError);
+      }
+    }
+    expect(() => stridedTimesteps(300, 1000)).toThrow(
+      'numInferenceSteps: no whole stride over 1000 timesteps gives 300 steps (ddim-original); take 250 or 334, or the sampler ddim',
+    );
+  });
+
+  it('the solver has no room for 1000 steps between timestep 999 and 0', () => {
+    for (const name of ['linspace', 'leading'] as const) {
+      expect(() => solverTimesteps(1000, spacing(name))).toThrow(
+        'numInferenceSteps: expected a whole number from 1 to 999, got 1000',
+      );
+    }
+  });
+
+  it('an offset moves leading timesteps alone, and not past the last', () => {
+    expect(solverTimesteps(4, spacing('leading', 1))).toEqual([801, 601, 401, 201]);
+    expect(solverTimesteps(4, spacing('linspace', 1))).toEqual(solverTimesteps(4, spacing('linspace')));
+    expect(() => solverTimesteps(999, spacing('leading', 1))).toThrow(/steps_offset 1 would start at timestep 1000/);
+    expect(() => spacedTimesteps(1000, spacing('leading', 1))).toThrow(/steps_offset 1 would start at timestep 1000/);
+  });
+});
