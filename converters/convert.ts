@@ -4,7 +4,7 @@ import { writeSafetensors } from '../src/checkpoint/safetensors-writer.ts';
 import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { checkParameters } from '../src/checkpoint/weights.ts';
 import { AbortError, OptionError } from '../src/errors.ts';
-import { AutoencoderKL } from '../src/models/autoencoder-kl.ts';
+import { AUTOENCODER_ENCODER, AutoencoderKL } from '../src/models/autoencoder-kl.ts';
 import { DiT } from '../src/models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../src/models/dit-checkpoint.ts';
 import { type Numerics, withNumerics } from '../src/models/dit-config.ts';
@@ -88,7 +88,7 @@ function checkedComponents({ name, transformer, vae }: DiTCheckpoint, numerics: 
     checkParameters(
       name,
       parameters,
-      new Map([...archive.tensors].filter(([key]) => !isEncoder(key)).map(([key, t]) => [key, t.shape])),
+      new Map([...archive.tensors].filter(([key]) => !AUTOENCODER_ENCODER.test(key)).map(([key, t]) => [key, t.shape])),
     );
     const rest = [...archive.tensors.keys()].filter((key) => !parameters.has(key));
     return [...parameters.keys(), ...rest]
@@ -99,10 +99,6 @@ function checkedComponents({ name, transformer, vae }: DiTCheckpoint, numerics: 
     { name: 'transformer', config, tensors: inOrder(transformer.archive, DiT.parameterShapes(config)) },
     { name: 'vae', config: vae.config, tensors: inOrder(vae.archive, AutoencoderKL.parameterShapes(vae.config)) },
   ];
-}
-
-function isEncoder(key: string): boolean {
-  return key.startsWith('encoder.') || key.startsWith('quant_conv.');
 }
 
 async function writeCheckpoint(

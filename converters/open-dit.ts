@@ -4,7 +4,10 @@ import { MANIFEST_NAME, type ManifestComponent, parseManifest } from '../src/che
 import { openSafetensors } from '../src/checkpoint/safetensors.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
+import { AUTOENCODER_ENCODER, AutoencoderKL } from '../src/models/autoencoder-kl.ts';
+import { DiT } from '../src/models/dit.ts';
 import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
+import type { DiTConfig } from '../src/models/dit-config.ts';
 import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
 import {
   autoencoderConfigFromDiffusers,
@@ -17,7 +20,7 @@ import { parseLenientJson } from './formats/lenient-json.ts';
 import { autoencoderKLDiffusers } from './key-maps/autoencoder-kl-diffusers.ts';
 import { DIT_DIFFUSERS } from './key-maps/dit-diffusers.ts';
 import { DIT_ORIGINAL } from './key-maps/dit-original.ts';
-import { mapTensors } from './key-maps/key-map.ts';
+import { type KeyMap, mapTensors } from './key-maps/key-map.ts';
 import { parseLabels } from './labels.ts';
 import { openComponent } from './open-archive.ts';
 
@@ -91,13 +94,13 @@ async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent)
 
 async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Promise<DiTCheckpoint> {
   const index = await readJson(folder, 'model_index.json');
-  const pipeline = index['_class_name'];
+  const pipeline = index._class_name;
   if (pipeline !== 'DiTPipeline')
     throw new CheckpointError(`${folder.name}: expected a DiTPipeline, got ${JSON.stringify(pipeline)}`);
   const part = folder.at('transformer');
   const config = ditConfigFromDiffusers(`${part.name}/config.json`, await readJson(part, 'config.json'));
   const { archive: foreign, files } = await openComponent(part);
-  const transformer = await closingOnError(foreign, async () => mapTensors(foreign, DIT_DIFFUSERS, config.depth));
+  const transformer = await closingOnError(foreign, async () => mapDiT(foreign, DIT_DIFFUSERS, config));
   const vae = await closingOnError(transformer, () => openAutoencoder(options.vae, folder.at('vae')));
   const scheduler = folder.at('scheduler');
   return {
@@ -106,7 +109,7 @@ async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Pr
     transformer: { config, archive: transformer },
     vae,
     scheduler: (await scheduler.has('scheduler_config.json')) ? await readJson(scheduler, 'scheduler_config.json') : {},
-    labels: options.labels ? await readLabels(options.labels) : parseLabels(folder.name, index['id2label'] ?? []),
+    labels: options.labels ? await readLabels(options.labels) : parseLabels(folder.name, index.id2label ?? []),
     defaults: {},
     files: [...files, ...vae.files],
     sha256: [],
@@ -124,7 +127,7 @@ async function openOriginal(path: string, options: OpenOptions): Promise<DiTChec
   const foreign = await openCheckpointFile(await fileSource(path), options.key);
   return closingOnError(foreign, async () => {
     const config = ditConfigFromShapes(foreign, options);
-    const transformer = mapTensors(foreign, DIT_ORIGINAL, config.depth);
+    const transformer = mapDiT(foreign, DIT_ORIGINAL, config);
     const labels = options.labels ? await readLabels(options.labels) : [];
     const vae = await openAutoencoder(options.vae);
     return {
@@ -161,8 +164,16 @@ async function openAutoencoder(
   return closingOnError(archive, async () => ({
     config,
     files,
-    archive: mapTensors(archive, autoencoderKLDiffusers(archive), 0),
+    archive: mapTensors(archive, autoencoderKLDiffusers(archive), {
+      depth: 0,
+      parameters: AutoencoderKL.parameterShapes(config),
+      alsoKept: AUTOENCODER_ENCODER,
+    }),
   }));
+}
+
+function mapDiT(archive: TensorArchive, map: KeyMap, config: DiTConfig): TensorArchive {
+  return mapTensors(archive, map, { depth: config.depth, parameters: DiT.parameterShapes(config) });
 }
 
 async function readJson(folder: CheckpointFolder, file: string): Promise<Readonly<Record<string, unknown>>> {
