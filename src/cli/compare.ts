@@ -34,6 +34,6 @@ export function summary({ uncached, cached, rows, jobs }: Comparison): string {
   return [
     ...lines,
     `${cached.report.cache}: ${duration(after)} instead of ${duration(before)}, ${(before / after).toFixed(2)}× faster sampling ` +
-      `(${cached.report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks)`,
+      `(${cached.report.macs?.macsRatio.toFixed(2)}× fewer MACs in the blocks)`,
   ].join('\n');
 }

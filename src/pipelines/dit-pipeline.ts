@@ -4,7 +4,7 @@ import { planCost } from '../cache/cost.ts';
 import { type CachePlan, type CachePolicy, uncachedPlan } from '../cache/plan.ts';
 import type { BlockDelta } from '../cache/record-deltas.ts';
 import { pickTensors, withWeights } from '../checkpoint/archive.ts';
-import { OptionError } from '../errors.ts';
+import { CheckpointError, OptionError } from '../errors.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import type { BlockRunner } from '../models/block.ts';
 import { DiT } from '../models/dit.ts';
@@ -18,7 +18,7 @@ import { type PixelImage, toPixels } from './image.ts';
 import { classIndex } from './labels.ts';
 import { initialNoise } from './noise.ts';
 import type { GenerationReport } from './report.ts';
-import { type StepEvent, sample } from './sample.ts';
+import { checkAborted, type StepEvent, sample } from './sample.ts';
 
 // diffusers DiTPipeline.__call__
 const DIFFUSERS_DEFAULTS: SamplingDefaults = { numInferenceSteps: 50, guidanceScale: 4 };
@@ -53,17 +53,26 @@ export interface DiTResult {
 
 /** Class labels to pictures: noise, guided DiT under a sampler and a cache, autoencoder. */
 export class DiTPipeline {
+  /** The checkpoint, as shown in errors and reports. */
+  readonly name: string;
+  /** sha256 of the weights' files, where the checkpoint states them. */
+  readonly sha256: readonly string[];
+  /** Class names in class order; empty where the checkpoint has none. */
+  readonly labels: readonly string[];
+  private readonly scheduler: DiTCheckpoint['scheduler'];
+
   private constructor(
-    readonly name: string,
+    { name, sha256, labels, scheduler }: DiTCheckpoint,
     readonly numerics: Numerics,
-    /** sha256 of the weights' files, where the checkpoint states them. */
-    readonly sha256: readonly string[],
-    readonly labels: readonly string[],
     readonly defaults: SamplingDefaults,
-    private readonly scheduler: Readonly<Record<string, unknown>>,
     readonly transformer: DiT,
     readonly vae: AutoencoderKL,
-  ) {}
+  ) {
+    this.name = name;
+    this.sha256 = sha256;
+    this.labels = labels;
+    this.scheduler = scheduler;
+  }
 
   /**
    * Reads a checkpoint into the current backend; closing it stays with the caller.
@@ -73,7 +82,13 @@ export class DiTPipeline {
     checkpoint: DiTCheckpoint,
     numerics: Numerics = checkpoint.numerics,
   ): Promise<DiTPipeline> {
-    const { name, sha256, labels, scheduler } = checkpoint;
+    const { inChannels } = checkpoint.transformer.config;
+    const { latentChannels } = checkpoint.vae.config;
+    if (latentChannels !== inChannels) {
+      throw new CheckpointError(
+        `${checkpoint.name}: the model works on ${inChannels} latent channels and the autoencoder on ${latentChannels}; give the autoencoder that it was trained with`,
+      );
+    }
     const config = withNumerics(checkpoint.transformer.config, numerics);
     const transformer = await withWeights(checkpoint.transformer.archive, (weights) =>
       DiT.fromWeights(config, weights),
@@ -82,7 +97,7 @@ export class DiTPipeline {
       const decoder = pickTensors(checkpoint.vae.archive, (name) => /^(decoder|post_quant_conv)\./.test(name));
       const vae = await withWeights(decoder, (weights) => AutoencoderKL.fromWeights(checkpoint.vae.config, weights));
       const defaults = { ...DIFFUSERS_DEFAULTS, ...checkpoint.defaults };
-      return new DiTPipeline(name, numerics, sha256, labels, defaults, scheduler, transformer, vae);
+      return new DiTPipeline(checkpoint, numerics, defaults, transformer, vae);
     } catch (error) {
       transformer.dispose();
       throw error;
@@ -138,7 +153,7 @@ export class DiTPipeline {
         signal,
       });
       const start = performance.now();
-      const images = await this.decode(latents);
+      const images = await this.decode(latents, signal);
       const decodeSeconds = (performance.now() - start) / 1000;
       const report: GenerationReport = {
         ...cache.counts,
@@ -151,8 +166,8 @@ export class DiTPipeline {
         seeds,
         classLabels,
         cache: options.cache?.name ?? null,
-        plan,
-        macs: planCost(plan, ditCost(this.transformer.config)),
+        plan: runBlocks ? null : plan,
+        macs: runBlocks ? null : planCost(plan, ditCost(this.transformer.config)),
         stepSeconds,
         samplingSeconds: stepSeconds.reduce((sum, s) => sum + s, 0),
         decodeSeconds,
@@ -194,10 +209,11 @@ export class DiTPipeline {
   }
 
   /** One picture at a time: a decoder's activations are the largest tensors of a run. @param latents consumed */
-  private async decode(latents: tf.Tensor4D): Promise<tf.Tensor3D[]> {
+  private async decode(latents: tf.Tensor4D, signal: AbortSignal | undefined): Promise<tf.Tensor3D[]> {
     const images: tf.Tensor3D[] = [];
     try {
       for (let i = 0; i < latents.shape[0]; i++) {
+        checkAborted(signal, `before decoding picture ${i + 1} of ${latents.shape[0]}`);
         const image = tf.tidy(() =>
           tf.squeeze(this.vae.decode(tf.slice(latents, [i, 0, 0, 0], [1, -1, -1, -1])), [0]),
         ) as tf.Tensor3D;

@@ -16,8 +16,9 @@ export interface GenerationReport extends CacheCounts {
   readonly classLabels: readonly number[];
   /** The cache method's name; null without one. */
   readonly cache: string | null;
-  readonly plan: CachePlan;
-  readonly macs: PlanCost;
+  /** Null with `runBlocks`: only a runner of your own knows what it does, and the counts above stay 0. */
+  readonly plan: CachePlan | null;
+  readonly macs: PlanCost | null;
   readonly stepSeconds: readonly number[];
   readonly samplingSeconds: number;
   readonly decodeSeconds: number;

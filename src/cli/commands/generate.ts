@@ -100,7 +100,7 @@ async function run(
     );
     const texts = options.metadata ? pictureTexts(pipe, report, jobs, options) : {};
     await writeWhole(options.output, await encodePng(await grid(rows), texts));
-    const macs = report.cache ? `, ${report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks` : '';
+    const macs = report.cache && report.macs ? `, ${report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks` : '';
     say(`Seed ${jobs[0]?.seed}: ${report.timesteps.length} steps in ${duration(report.samplingSeconds)}${macs}`);
   }
   say(`Wrote ${options.output}`);
