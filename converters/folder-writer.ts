@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { MANIFEST_NAME } from '../src/checkpoint/manifest.ts';
 import { FileError } from '../src/errors.ts';
 
 /** Left free on the disk beside the files. */
@@ -20,8 +21,7 @@ export class FolderWriter {
   /** @throws FileError when `out` exists (unless `force`), cannot be written to, or has too little room for `bytes`. */
   static async create(path: string, { bytes, force }: { bytes: number; force: boolean }): Promise<FolderWriter> {
     const out = resolve(path);
-    if ((await exists(out)) && !force)
-      throw new FileError(`${path}: exists already; choose another --out, or --force to replace it`);
+    if (await exists(out)) await assertReplaceable(path, out, force);
     const parent = dirname(out);
     const temporary = join(parent, `.${basename(out)}.partial-${process.pid}`);
     return explained(path, async () => {
@@ -68,8 +68,14 @@ export class FolderWriter {
     await explained(this.out, async () => {
       await syncFolder(this.temporary);
       const old = `${this.temporary}.old`;
-      if (await exists(this.out)) await rename(this.out, old);
-      await rename(this.temporary, this.out);
+      const replaced = await exists(this.out);
+      if (replaced) await rename(this.out, old);
+      try {
+        await rename(this.temporary, this.out);
+      } catch (error) {
+        if (replaced) await rename(old, this.out);
+        throw error;
+      }
       await syncFolder(dirname(this.out));
       this.finished = true;
       await rm(old, { recursive: true, force: true });
@@ -79,6 +85,17 @@ export class FolderWriter {
   /** Removes what was written, unless it was committed. */
   async discard(): Promise<void> {
     if (!this.finished) await rm(this.temporary, { recursive: true, force: true });
+  }
+}
+
+/** @throws FileError unless the folder may go: asked for, and either empty or a checkpoint. */
+async function assertReplaceable(path: string, out: string, force: boolean): Promise<void> {
+  if (!force) throw new FileError(`${path}: exists already; choose another --out, or --force to replace it`);
+  const found = await explained(path, () => readdir(out));
+  if (found.length > 0 && !found.includes(MANIFEST_NAME)) {
+    throw new FileError(
+      `${path}: holds other files and no ${MANIFEST_NAME}, so it is not replaced; choose another --out`,
+    );
   }
 }
 
@@ -92,11 +109,16 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
-    await handle.sync();
+    await handle.sync().catch((cause: NodeJS.ErrnoException) => {
+      if (!UNSYNCED.has(cause.code ?? '')) throw cause;
+    });
   } finally {
     await handle.close();
   }
 }
+
+/** Windows and some network disks do not sync folders. */
+const UNSYNCED = new Set(['EPERM', 'EISDIR', 'EINVAL', 'ENOTSUP']);
 
 async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
@@ -108,7 +130,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'may not be written to; change its permissions or choose another --out',
   EPERM: 'may not be written to; change its permissions or choose another --out',
   EROFS: 'is on a read-only disk; choose another --out',
-  ENOTDIR: 'lies below something that is no folder; choose another --out',
+  ENOTDIR: 'is no folder, or lies below something that is none; choose another --out',
   EEXIST: 'lies below something that is no folder; choose another --out',
 };
 

@@ -11,6 +11,7 @@ import { DiT } from '../models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.ts';
 import { ditCost, type Numerics, withNumerics } from '../models/dit-config.ts';
 import { DDIMSampler } from '../schedulers/ddim.ts';
+import { checkSteps } from '../schedulers/noise-schedule.ts';
 import { ddimConfig } from '../schedulers/scheduler-config.ts';
 import { assertShape } from '../shape.ts';
 import { classDenoiser } from './guidance.ts';
@@ -24,8 +25,8 @@ import { checkAborted, type StepEvent, sample } from './sample.ts';
 const DIFFUSERS_DEFAULTS: SamplingDefaults = { numInferenceSteps: 50, guidanceScale: 4 };
 
 export interface DiTGenerateOptions {
-  /** One picture each: class numbers, or names where the checkpoint has them. */
-  readonly classLabels: readonly (number | string)[];
+  /** One picture each: class numbers, or names where the checkpoint has them. One may stand without a list. */
+  readonly classLabels: number | string | readonly (number | string)[];
   /** Default: the checkpoint's, else 50. */
   readonly numInferenceSteps?: number | undefined;
   /** At most 1 means no guidance. Default: the checkpoint's, else 4. */
@@ -83,7 +84,12 @@ export class DiTPipeline {
     numerics: Numerics = checkpoint.numerics,
   ): Promise<DiTPipeline> {
     const { inChannels } = checkpoint.transformer.config;
-    const { latentChannels } = checkpoint.vae.config;
+    const { latentChannels, outChannels } = checkpoint.vae.config;
+    if (outChannels !== 3) {
+      throw new CheckpointError(
+        `${checkpoint.name}: the autoencoder gives ${outChannels} channels; only RGB ones make pictures`,
+      );
+    }
     if (latentChannels !== inChannels) {
       throw new CheckpointError(
         `${checkpoint.name}: the model works on ${inChannels} latent channels and the autoencoder on ${latentChannels}; give the autoencoder that it was trained with`,
@@ -109,6 +115,7 @@ export class DiTPipeline {
     numInferenceSteps = this.defaults.numInferenceSteps,
     cache,
   }: Pick<DiTGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
+    checkSteps(numInferenceSteps, ddimConfig(this.scheduler).numTrainTimesteps);
     const setting = { numInferenceSteps, depth: this.transformer.config.depth };
     return cache ? cache.plan(setting) : uncachedPlan(setting);
   }
@@ -135,7 +142,10 @@ export class DiTPipeline {
     const run = this.checked(options);
     const { classLabels, numInferenceSteps, guidanceScale, plan, seeds } = run;
     const sampler = new DDIMSampler(numInferenceSteps, ddimConfig(this.scheduler));
-    const guidedChannels = this.numerics === 'original' ? 3 : this.transformer.config.inChannels;
+    const guidedChannels =
+      this.numerics === 'original'
+        ? Math.min(3, this.transformer.config.inChannels)
+        : this.transformer.config.inChannels;
     const denoise = classDenoiser(this.transformer, classLabels, { guidanceScale, guidedChannels });
     const cache = new CachedBlocks(plan);
     try {
@@ -191,7 +201,8 @@ export class DiTPipeline {
       guidanceScale = this.defaults.guidanceScale,
       seed = randomSeed(),
     } = options;
-    const classLabels = options.classLabels.map((label) => classIndex(label, this.labels, numClasses));
+    const wanted = [options.classLabels ?? []].flat();
+    const classLabels = wanted.map((label) => classIndex(label, this.labels, numClasses));
     const n = classLabels.length;
     if (n === 0) throw new OptionError('classLabels: expected at least one class, got none');
     if (options.cache && options.runBlocks)

@@ -4,6 +4,7 @@ import { DDIM_DEFAULTS, type DDIMConfig } from './ddim.ts';
 
 // Missing keys take the defaults of diffusers' DDIMScheduler class, not those of DiT's folders.
 const DDIM_SCHEMA = z.object({
+  _class_name: z.literal('DDIMScheduler', 'only DDIMScheduler is read').default('DDIMScheduler'),
   num_train_timesteps: z.number().int().positive().default(1000),
   beta_start: z.number().positive().default(1e-4),
   beta_end: z.number().positive().default(0.02),
