@@ -37,9 +37,14 @@ export function bitmap({ width, height, data }: PixelImage): { width: number; he
 export async function checkOutput(path: string, force: boolean): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found && !force) throw new FileError(`${path}: exists already; choose another -o, or --force to replace it`);
-  await access(dirname(path), constants.W_OK).catch((cause) => {
-    throw new FileError(`${path}: its folder is not there or may not be written to; choose another -o`, { cause });
-  });
+  const folder = dirname(path);
+  const isFolder = (await stat(folder).catch(() => undefined))?.isDirectory() ?? false;
+  const isWritable = await access(folder, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!isFolder || !isWritable)
+    throw new FileError(`${path}: its folder is not there or may not be written to; choose another -o`);
   if (found?.isDirectory()) throw new FileError(`${path}: is a folder; give the name of a file`);
 }
 
