@@ -12,7 +12,7 @@ export type ModelKind =
   | 't5-encoder'
   | 'unknown';
 
-/** Which model a set of tensors is, told by names that no other has (models.md §6.5), and its sizes in words. */
+/** Which model a set of tensors is, told by names that no other has, and its sizes in words. */
 export function detectModel(archive: TensorArchive): { readonly kind: ModelKind; readonly description: string } {
   const has = (name: string) => archive.tensors.has(name);
   if (has('y_embedder.y_proj.fc1.weight') || has('caption_projection.linear_1.weight')) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { MANIFEST_NAME } from '../src/checkpoint/manifest.ts';
 import { FileError } from '../src/errors.ts';
 import { clearStale, exists, partialFolder, SET_ASIDE } from './stale-folders.ts';
 
@@ -25,8 +26,7 @@ export class FolderWriter {
   static async create(path: string, { bytes, force }: { bytes: number; force: boolean }): Promise<FolderWriter> {
     const out = resolve(path);
     await explained(path, () => clearStale(out));
-    if ((await exists(out)) && !force)
-      throw new FileError(`${path}: exists already; choose another --out, or --force to replace it`);
+    if (await exists(out)) await assertReplaceable(path, out, force);
     const parent = dirname(out);
     const temporary = partialFolder(out);
     return explained(path, async () => {
@@ -72,8 +72,14 @@ export class FolderWriter {
     await explained(this.out, async () => {
       await syncFolder(this.temporary);
       const old = `${this.temporary}${SET_ASIDE}`;
-      if (await exists(this.out)) await rename(this.out, old);
-      await rename(this.temporary, this.out);
+      const replaced = await exists(this.out);
+      if (replaced) await rename(this.out, old);
+      try {
+        await rename(this.temporary, this.out);
+      } catch (error) {
+        if (replaced) await rename(old, this.out);
+        throw error;
+      }
       await syncFolder(dirname(this.out));
       this.finished = true;
       await rm(old, { recursive: true, force: true });
@@ -83,6 +89,17 @@ export class FolderWriter {
   /** Removes what was written, unless it was committed; what stood in its place before is there again. */
   async discard(): Promise<void> {
     if (!this.finished) await clearStale(this.out);
+  }
+}
+
+/** @throws FileError unless the folder may go: asked for, and either empty or a checkpoint. */
+async function assertReplaceable(path: string, out: string, force: boolean): Promise<void> {
+  if (!force) throw new FileError(`${path}: exists already; choose another --out, or --force to replace it`);
+  const found = await explained(path, () => readdir(out));
+  if (found.length > 0 && !found.includes(MANIFEST_NAME)) {
+    throw new FileError(
+      `${path}: holds other files and no ${MANIFEST_NAME}, so it is not replaced; choose another --out`,
+    );
   }
 }
 
@@ -96,11 +113,16 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> 
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
-    await handle.sync();
+    await handle.sync().catch((cause: NodeJS.ErrnoException) => {
+      if (!UNSYNCED.has(cause.code ?? '')) throw cause;
+    });
   } finally {
     await handle.close();
   }
 }
+
+/** Windows and some network disks do not sync folders. */
+const UNSYNCED = new Set(['EPERM', 'EISDIR', 'EINVAL', 'ENOTSUP']);
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space',
@@ -108,7 +130,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'may not be written to; change its permissions or choose another --out',
   EPERM: 'may not be written to; change its permissions or choose another --out',
   EROFS: 'is on a read-only disk; choose another --out',
-  ENOTDIR: 'lies below something that is no folder; choose another --out',
+  ENOTDIR: 'is no folder, or lies below something that is none; choose another --out',
   EEXIST: 'lies below something that is no folder; choose another --out',
 };
 

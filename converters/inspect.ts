@@ -8,6 +8,9 @@ import { openCheckpointFile } from './formats/detect.ts';
 import { openComponent } from './open-archive.ts';
 import { openConverted } from './open-dit.ts';
 
+/** Names of models have at most a dozen parts; the rest of a longer one stays in one piece. */
+const MAX_LEVELS = 32;
+
 interface Node {
   readonly children: Map<string, Node>;
   tensor?: string;
@@ -20,7 +23,12 @@ export function drawTensors(archive: TensorArchive): string {
   const root: Node = { children: new Map() };
   for (const { name, dtype, shape } of archive.tensors.values()) {
     let node = root;
-    for (const part of name.split('.')) {
+    const parts = name.split('.');
+    const levels = [
+      ...parts.slice(0, MAX_LEVELS),
+      ...(parts.length > MAX_LEVELS ? [parts.slice(MAX_LEVELS).join('.')] : []),
+    ];
+    for (const part of levels) {
       const child = node.children.get(part) ?? { children: new Map() };
       node.children.set(part, child);
       node = child;

@@ -1,5 +1,6 @@
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { checkParameters } from '../src/checkpoint/weights.ts';
+import { AUTOENCODER_ENCODER } from '../src/models/autoencoder-kl.ts';
 import type { Shape } from '../src/shape.ts';
 
 /**
@@ -7,10 +8,6 @@ import type { Shape } from '../src/shape.ts';
  * @throws CheckpointError listing missing, unexpected and wrong-shape tensors.
  */
 export function checkModel(where: string, archive: TensorArchive, parameters: ReadonlyMap<string, Shape>): void {
-  const needed = [...archive.tensors].filter(([name]) => !isEncoder(name));
+  const needed = [...archive.tensors].filter(([name]) => !AUTOENCODER_ENCODER.test(name));
   checkParameters(where, parameters, new Map(needed.map(([name, { shape }]) => [name, shape])));
-}
-
-function isEncoder(name: string): boolean {
-  return name.startsWith('encoder.') || name.startsWith('quant_conv.');
 }

@@ -39,7 +39,7 @@ async function openShards(folder: CheckpointFolder, index: string): Promise<Open
 }
 
 /** Runs `work`; when it fails, the archive is closed. */
-export async function closingOnError<T>(archive: TensorArchive, work: () => Promise<T>): Promise<T> {
+export async function closingOnError<T>(archive: Pick<TensorArchive, 'close'>, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

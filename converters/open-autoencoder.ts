@@ -1,7 +1,7 @@
 import type { CheckpointFolder } from '../src/checkpoint/folder.ts';
 import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
-import type { AutoencoderKLConfig } from '../src/models/autoencoder-kl.ts';
+import { AutoencoderKL, type AutoencoderKLConfig } from '../src/models/autoencoder-kl.ts';
 import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
 import {
   type AutoencoderSizes,
@@ -12,7 +12,8 @@ import { openCheckpointFile } from './formats/detect.ts';
 import { readLenientJson } from './formats/lenient-json.ts';
 import { autoencoderKLDiffusers } from './key-maps/autoencoder-kl-diffusers.ts';
 import { autoencoderKLLdm, LDM_MARK } from './key-maps/autoencoder-kl-ldm.ts';
-import { mapTensors } from './key-maps/key-map.ts';
+import { mapTensors, type Target } from './key-maps/key-map.ts';
+import { checkModel } from './model-parameters.ts';
 import { closingOnError, openComponent } from './open-archive.ts';
 
 export interface AutoencoderOptions extends AutoencoderSizes {
@@ -57,7 +58,7 @@ async function openFolder(given: CheckpointFolder, options: AutoencoderOptions):
   const json = await readLenientJson(folder, 'config.json');
   const config = autoencoderConfigFromDiffusers(`${folder.name}/config.json`, json, options);
   const { archive, files } = await openComponent(folder);
-  return closingOnError(archive, async () => ({ config, files, archive: mapAutoencoder(archive) }));
+  return closingOnError(archive, async () => ({ config, files, archive: checked(mapAutoencoder(archive), config) }));
 }
 
 async function openFile(path: string, options: AutoencoderOptions): Promise<OpenedAutoencoder> {
@@ -66,7 +67,7 @@ async function openFile(path: string, options: AutoencoderOptions): Promise<Open
   return closingOnError(foreign, async () => {
     const archive = mapAutoencoder(foreign);
     const config: AutoencoderKLConfig = autoencoderConfigFromShapes(archive, options);
-    return { config, files: [path], archive };
+    return { config, files: [path], archive: checked(archive, config) };
   });
 }
 
@@ -79,6 +80,15 @@ export function findAutoencoder(
   return { prefix, layout: archive.tensors.has(`${prefix}${LDM_MARK}`) ? 'ldm' : 'diffusers' };
 }
 
+/** Names and shapes are compared once the sizes are known, which may be read off the mapped tensors. */
+const ANY: Target = { depth: 0, parameters: new Map(), alsoKept: /./ };
+
+/** @throws CheckpointError listing missing, unexpected and wrong-shape tensors of the decoder together. */
+function checked(archive: TensorArchive, config: AutoencoderKLConfig): TensorArchive {
+  checkModel(archive.name, archive, AutoencoderKL.parameterShapes(config));
+  return archive;
+}
+
 function mapAutoencoder(archive: TensorArchive): TensorArchive {
   const found = findAutoencoder(archive);
   if (!found) {
@@ -87,7 +97,7 @@ function mapAutoencoder(archive: TensorArchive): TensorArchive {
     );
   }
   const alone = found.prefix === '' ? archive : { ...archive, tensors: below(archive, found.prefix) };
-  return mapTensors(alone, found.layout === 'ldm' ? autoencoderKLLdm(alone) : autoencoderKLDiffusers(alone), 0);
+  return mapTensors(alone, found.layout === 'ldm' ? autoencoderKLLdm(alone) : autoencoderKLDiffusers(alone), ANY);
 }
 
 /** The tensors under a prefix, by the rest of their names. */

@@ -3,15 +3,17 @@ import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
 import { MANIFEST_NAME, type ManifestComponent, parseManifest } from '../src/checkpoint/manifest.ts';
 import { openSafetensors } from '../src/checkpoint/safetensors.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
-import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
+import { CheckpointError, FileError, FormatError, OptionError } from '../src/errors.ts';
+import { DiT } from '../src/models/dit.ts';
 import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
+import type { DiTConfig } from '../src/models/dit-config.ts';
 import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
 import { ditConfigFromDiffusers, ditConfigFromShapes, type UnknownSizes } from './dit-configs.ts';
 import { openCheckpointFile } from './formats/detect.ts';
 import { parseLenientJson, readLenientJson } from './formats/lenient-json.ts';
 import { DIT_DIFFUSERS } from './key-maps/dit-diffusers.ts';
 import { DIT_ORIGINAL } from './key-maps/dit-original.ts';
-import { mapTensors } from './key-maps/key-map.ts';
+import { type KeyMap, mapTensors } from './key-maps/key-map.ts';
 import { parseLabels } from './labels.ts';
 import { closingOnError, openComponent } from './open-archive.ts';
 import { type AutoencoderOptions, openAutoencoder } from './open-autoencoder.ts';
@@ -32,10 +34,16 @@ export async function openDiT(path: string, options: OpenOptions = {}): Promise<
   const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
   const kind = await pathKind(path);
   if (kind === 'absent') throw new FileError(`${path}: no such file or folder; give the path of a checkpoint`);
-  if (kind === 'file') return openOriginal(path, options);
+  if (kind === 'file') return withFittingLabels(await openOriginal(path, options));
   const folder = nodeFolder(path);
-  if (await folder.has(MANIFEST_NAME)) return openConverted(folder);
-  if (await folder.has('model_index.json')) return openDiffusers(folder, options);
+  if (await folder.has(MANIFEST_NAME)) {
+    const converted = await openConverted(folder);
+    const labels = options.labels
+      ? await closingOnError(converted, () => readLabels(options.labels ?? ''))
+      : converted.labels;
+    return withFittingLabels({ ...converted, labels });
+  }
+  if (await folder.has('model_index.json')) return withFittingLabels(await openDiffusers(folder, options));
   throw new CheckpointError(
     `${path}: expected ${MANIFEST_NAME} (a converted checkpoint) or model_index.json (a diffusers folder) in it`,
   );
@@ -46,13 +54,15 @@ export async function openConverted(folder: CheckpointFolder): Promise<DiTCheckp
   const where = `${folder.name}/${MANIFEST_NAME}`;
   const manifest = parseManifest(where, await readText(folder, MANIFEST_NAME));
   const files = [...manifest.transformer.files, ...manifest.vae.files];
+  const config = parseDiTConfig(where, manifest.transformer.config);
+  const vaeConfig = parseAutoencoderKLConfig(where, manifest.vae.config);
   const transformer = await openFiles(folder, manifest.transformer);
   const vae = await closingOnError(transformer, () => openFiles(folder, manifest.vae));
   return {
     name: folder.name,
     numerics: manifest.numerics,
-    transformer: { config: parseDiTConfig(where, manifest.transformer.config), archive: transformer },
-    vae: { config: parseAutoencoderKLConfig(where, manifest.vae.config), archive: vae },
+    transformer: { config, archive: transformer },
+    vae: { config: vaeConfig, archive: vae },
     scheduler: manifest.scheduler,
     labels: manifest.labels,
     defaults: definedOnly(manifest.defaults),
@@ -84,24 +94,25 @@ async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent)
 
 async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Promise<DiTCheckpoint> {
   const index = await readLenientJson(folder, 'model_index.json');
-  const pipeline = index['_class_name'];
+  const pipeline = index._class_name;
   if (pipeline !== 'DiTPipeline')
     throw new CheckpointError(`${folder.name}: expected a DiTPipeline, got ${JSON.stringify(pipeline)}`);
   const part = folder.at('transformer');
   const config = ditConfigFromDiffusers(`${part.name}/config.json`, await readLenientJson(part, 'config.json'));
+  const schedulerPart = folder.at('scheduler');
+  const hasScheduler = await schedulerPart.has('scheduler_config.json');
+  const scheduler = hasScheduler ? await readLenientJson(schedulerPart, 'scheduler_config.json') : {};
+  const labels = options.labels ? await readLabels(options.labels) : parseLabels(folder.name, index.id2label ?? []);
   const { archive: foreign, files } = await openComponent(part);
-  const transformer = await closingOnError(foreign, async () => mapTensors(foreign, DIT_DIFFUSERS, config.depth));
+  const transformer = await closingOnError(foreign, async () => mapDiT(foreign, DIT_DIFFUSERS, config));
   const vae = await closingOnError(transformer, () => openAutoencoder(options, folder.at('vae')));
-  const scheduler = folder.at('scheduler');
   return {
     name: folder.name,
     numerics: 'diffusers',
     transformer: { config, archive: transformer },
     vae,
-    scheduler: (await scheduler.has('scheduler_config.json'))
-      ? await readLenientJson(scheduler, 'scheduler_config.json')
-      : {},
-    labels: options.labels ? await readLabels(options.labels) : parseLabels(folder.name, index['id2label'] ?? []),
+    scheduler,
+    labels,
     defaults: {},
     files: [...files, ...vae.files],
     sha256: [],
@@ -119,7 +130,7 @@ async function openOriginal(path: string, options: OpenOptions): Promise<DiTChec
   const foreign = await openCheckpointFile(await fileSource(path), options.key);
   return closingOnError(foreign, async () => {
     const config = ditConfigFromShapes(foreign, options);
-    const transformer = mapTensors(foreign, DIT_ORIGINAL, config.depth);
+    const transformer = mapDiT(foreign, DIT_ORIGINAL, config);
     const labels = options.labels ? await readLabels(options.labels) : [];
     const vae = await openAutoencoder(options);
     return {
@@ -137,14 +148,34 @@ async function openOriginal(path: string, options: OpenOptions): Promise<DiTChec
   });
 }
 
+function mapDiT(archive: TensorArchive, map: KeyMap, config: DiTConfig): TensorArchive {
+  return mapTensors(archive, map, { depth: config.depth, parameters: DiT.parameterShapes(config) });
+}
+
+/** A list of a thousand names is some kilobytes. */
+const MAX_LABEL_BYTES = 2 ** 20;
+
 async function readLabels(path: string): Promise<readonly string[]> {
   const { fileSource } = await import('../src/checkpoint/file-source.ts');
   const source = await fileSource(path);
-  const text = new TextDecoder().decode(await source.read(0, source.size));
-  await source.close();
-  return parseLabels(
-    path,
-    /^\s*[[{]/.test(text) ? parseLenientJson(path, text) : text.split(/\r?\n/).filter((line) => line !== ''),
+  try {
+    if (source.size > MAX_LABEL_BYTES)
+      throw new FormatError(`${path}: ${source.size} bytes are too many for class names`);
+    const text = new TextDecoder().decode(await source.read(0, source.size));
+    const isJson = /^\s*[[{]/.test(text);
+    return parseLabels(path, isJson ? parseLenientJson(path, text) : text.split(/\r?\n/).filter((line) => line !== ''));
+  } finally {
+    await source.close();
+  }
+}
+
+/** @throws CheckpointError when class names were found for another number of classes. */
+async function withFittingLabels(checkpoint: DiTCheckpoint): Promise<DiTCheckpoint> {
+  const { labels, transformer } = checkpoint;
+  if (labels.length === 0 || labels.length === transformer.config.numClasses) return checkpoint;
+  await checkpoint.close();
+  throw new CheckpointError(
+    `${checkpoint.name}: expected names for ${transformer.config.numClasses} classes, got ${labels.length}; give --labels of this model`,
   );
 }
 

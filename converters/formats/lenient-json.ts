@@ -3,7 +3,7 @@ import { isJsonObject, type JsonObject } from '../../src/checkpoint/strict-json.
 import { CheckpointError, FormatError } from '../../src/errors.ts';
 
 /** A string, or one of the number words that Python writes and JSON does not know. */
-const STRING_OR_WORD = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+const STRING_OR_WORD = /"(?:[^"\\]|\\[\s\S]?)*(?:"|$)|-?\b(?:NaN|Infinity)\b/g;
 /** Stands for NaN, which JSON cannot write; nobody names anything so. */
 const NAN = '\0NaN';
 /** What JSON reads as the value of each word. */

@@ -7,6 +7,8 @@ const BUILTINS = ['__builtin__', 'builtins'];
 /** Kept as records and never brought to life: what training scripts save beside their tensors. */
 const INERT = [
   'argparse.Namespace', // DiT's train.py saves its options
+  'pathlib.PosixPath', // an option of the script, inside the Namespace
+  'pathlib.WindowsPath',
   'numpy.dtype',
   'numpy.core.multiarray.scalar', // a loss or a learning rate
   'numpy._core.multiarray.scalar', // the same, from numpy 2

@@ -180,9 +180,9 @@ export class PickleMachine implements PickleCall {
   }
 
   global(module: unknown, name: unknown): unknown {
-    const full = `${String(module)}.${String(name)}`;
     if (typeof module !== 'string' || typeof name !== 'string')
-      this.damaged(`a name was expected, got ${describe(module)}`);
+      this.damaged(`a name was expected, got ${describe(typeof module === 'string' ? name : module)}`);
+    const full = `${module}.${name}`;
     if (this.options.globals.has(full)) return this.options.globals.get(full);
     return this.refuse(
       `the file asks Python for ${quoted(full)}, which is not among what a checkpoint of tensors needs. ` +

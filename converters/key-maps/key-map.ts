@@ -1,5 +1,7 @@
 import type { StoredTensor, TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
+import { reportMismatch, wrongShape } from '../../src/checkpoint/weights.ts';
 import { CheckpointError } from '../../src/errors.ts';
+import { type Shape, sameShape } from '../../src/shape.ts';
 import { hwioFromOihw, sameBytes, squeezed, stacked, transposed } from './layouts.ts';
 
 /**
@@ -42,12 +44,26 @@ const PARAMETERS: Record<ModuleKind, readonly (readonly [from: string, to: strin
   table: [['weight', 'weight']],
 };
 
+/** What the tensors are to become. */
+export interface Target {
+  /** How many blocks `{i}` stands for. */
+  readonly depth: number;
+  /** Our parameter names and their shapes. */
+  readonly parameters: ReadonlyMap<string, Shape>;
+  /** Names of ours that are kept though `parameters` has none of them. */
+  readonly alsoKept?: RegExp;
+}
+
 /**
  * An archive seen through a key map: renamed, re-laid as each tensor is read.
- * @param depth how many blocks `{i}` stands for
- * @throws CheckpointError listing the origin's missing and unexpected tensors together
+ * @throws CheckpointError listing missing, unexpected and wrong-shape tensors together, by the origin's names where it
+ * has one
  */
-export function mapTensors(archive: TensorArchive, map: KeyMap, depth: number): TensorArchive {
+export function mapTensors(
+  archive: TensorArchive,
+  map: KeyMap,
+  { depth, parameters, alsoKept }: Target,
+): TensorArchive {
   const used = new Set<string>();
   const missing: string[] = [];
   const find = (name: string): StoredTensor | undefined => {
@@ -56,17 +72,26 @@ export function mapTensors(archive: TensorArchive, map: KeyMap, depth: number): 
     if (!tensor) missing.push(name);
     return tensor;
   };
+  const produced = new Set<string>();
   const tensors = new Map<string, StoredTensor>();
   for (const row of expandedRows(map.rows, depth)) {
     for (const [from, to] of PARAMETERS[row.kind]) {
       const parts = row.from.map((module) => find(`${module}.${from}`)).filter((part) => part !== undefined);
       const copies = row.copies.map((module) => find(`${module}.${from}`)).filter((copy) => copy !== undefined);
       const name = `${row.to}.${to}`;
+      produced.add(name);
       if (parts.length === row.from.length) tensors.set(name, relaid(name, row.kind, parts, copies));
     }
   }
+  missing.push(...[...parameters.keys()].filter((name) => !produced.has(name)));
   const unexpected = [...archive.tensors.keys()].filter((name) => !used.has(name) && !map.ignored.test(name));
-  report(archive.name, missing, unexpected);
+  unexpected.push(...[...produced].filter((name) => !parameters.has(name) && !alsoKept?.test(name)));
+  const wrong: string[] = [];
+  for (const [name, { shape }] of tensors) {
+    const expected = parameters.get(name);
+    if (expected && !sameShape(expected, shape)) wrong.push(wrongShape(name, expected, shape));
+  }
+  reportMismatch(archive.name, { missing, unexpected, wrong });
   return { ...archive, tensors };
 }
 
@@ -120,21 +145,4 @@ async function readChecked(tensor: StoredTensor, copies: readonly StoredTensor[]
     }
   }
   return bytes;
-}
-
-const LISTED = 10;
-
-function report(where: string, missing: readonly string[], unexpected: readonly string[]): void {
-  const parts = [
-    ['missing', missing],
-    ['unexpected', unexpected],
-  ] as const;
-  const lines = parts
-    .filter(([, names]) => names.length > 0)
-    .map(([label, names]) => {
-      const more = names.length > LISTED ? `, and ${names.length - LISTED} more` : '';
-      return `${names.length} ${label}: ${names.slice(0, LISTED).join(', ')}${more}`;
-    });
-  if (lines.length > 0)
-    throw new CheckpointError(`${where}: ${lines.join('. ')}. See what the file holds with "delta-dit inspect".`);
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { OptionError } from '../errors.ts';
 import { type Block, type BlockRunner, runBlock } from '../models/block.ts';
 import { addResidual, residual } from './delta.ts';
 import { type CachePlan, isTakenAfter, type PlanStep, type Span } from './plan.ts';
@@ -70,10 +71,13 @@ export class CachedBlocks {
     h: tf.Tensor3D,
     cond: C,
   ): [tf.Tensor3D, number] {
-    const kept = step.reuse?.first === index ? this.kept.get(key(step.reuse))?.tensor : undefined;
-    if (step.reuse && kept) {
-      this.reused += step.reuse.count;
-      return [this.plan.keeps === 'delta' ? addResidual(h, kept) : kept.clone(), step.reuse.count];
+    const { reuse } = step;
+    if (reuse?.first === index) {
+      const kept = this.kept.get(key(reuse))?.tensor;
+      if (!kept)
+        throw new OptionError(`plan: step ${step.step} reuses blocks ${key(reuse)}, which no step before it recorded`);
+      this.reused += reuse.count;
+      return [this.plan.keeps === 'delta' ? addResidual(h, kept) : kept.clone(), reuse.count];
     }
     this.computed += 1;
     return [runBlock(blocks[index] as Block<C>, h, cond), 1];

@@ -17,11 +17,15 @@ export function recordDeltas<C>(block: Block<C>): RecordedBlock<C> {
   const last = block.branches.length - 1;
 
   const recorded = (index: number, x: tf.Tensor3D, join: () => tf.Tensor3D): tf.Tensor3D => {
-    if (index === 0) hIn = x;
+    if (index === 0) {
+      hIn?.dispose();
+      hIn = tf.keep(x.clone()); // a runner may free its own handle before the last branch
+    }
     const out = join();
     if (index === last && hIn) {
       delta?.dispose();
       delta = tf.keep(residual(out, hIn));
+      hIn.dispose();
       hIn = undefined;
     }
     return out;
@@ -43,7 +47,8 @@ export function recordDeltas<C>(block: Block<C>): RecordedBlock<C> {
       return taken;
     },
     dispose() {
-      delta?.dispose();
+      tf.dispose([hIn, delta].filter((tensor) => tensor !== undefined));
+      hIn = undefined;
       delta = undefined;
     },
   };

@@ -91,9 +91,20 @@ export function checkParameters(
   const wrong: string[] = [];
   for (const [key, shape] of expected) {
     const found = got.get(key);
-    if (found && !sameShape(found, shape))
-      wrong.push(`${key} (expected [${shape.join(', ')}], got [${found.join(', ')}])`);
+    if (found && !sameShape(found, shape)) wrong.push(wrongShape(key, shape, found));
   }
+  reportMismatch(where, { missing, unexpected, wrong });
+}
+
+/** How tensors differ from what a model needs; `wrong` names the shapes too. */
+export interface Mismatch {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly wrong: readonly string[];
+}
+
+/** @throws CheckpointError when there is anything to report. */
+export function reportMismatch(where: string, { missing, unexpected, wrong }: Mismatch): void {
   const parts = [
     ['missing', missing],
     ['unexpected', unexpected],
@@ -107,6 +118,11 @@ export function checkParameters(
       `${where}: the tensors do not make this model. ${report.join('. ')}. Check which model the file holds with "delta-dit inspect".`,
     );
   }
+}
+
+/** A tensor that was found with another shape, in words. */
+export function wrongShape(key: string, expected: Shape, got: Shape): string {
+  return `${key} (expected [${expected.join(', ')}], got [${got.join(', ')}])`;
 }
 
 function listed(keys: readonly string[]): string {

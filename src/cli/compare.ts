@@ -10,13 +10,14 @@ export interface Comparison {
   readonly jobs: readonly Job[];
 }
 
-/** The same pictures without and with the cache, after one step of each that is not counted. */
+/** The same pictures without and with the cache, after one step that is not counted. */
 export async function compared(
   pipe: DiTPipeline,
   jobs: readonly Job[],
   cache: CachePolicy,
   settings: RunSettings,
 ): Promise<Comparison> {
+  pipe.plan({ cache, numInferenceSteps: settings.numInferenceSteps });
   await runJobs(pipe, jobs.slice(0, 8), { ...settings, numInferenceSteps: 1, quiet: true });
   const uncached = await runJobs(pipe, jobs, { ...settings, title: 'Uncached' });
   const cached = await runJobs(pipe, jobs, { ...settings, cache, title: cache.name });
@@ -34,6 +35,6 @@ export function summary({ uncached, cached, rows, jobs }: Comparison): string {
   return [
     ...lines,
     `${cached.report.cache}: ${duration(after)} instead of ${duration(before)}, ${(before / after).toFixed(2)}× faster sampling ` +
-      `(${cached.report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks)`,
+      `(${cached.report.macs?.macsRatio.toFixed(2)}× fewer MACs in the blocks)`,
   ].join('\n');
 }

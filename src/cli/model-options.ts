@@ -64,7 +64,11 @@ export async function openPipeline(options: ModelOptions): Promise<DiTPipeline> 
   if (!options.quiet) {
     console.error(`Backend: ${backend.description}`);
     const faster = backend.absent[0];
-    if (faster && !options.backend) console.error(`Faster: ${faster.command}`);
+    if (faster && !options.backend) {
+      console.error(
+        `Without ${faster.name}, which is faster: ${faster.reason}${faster.command ? `; run ${faster.command}` : ''}`,
+      );
+    }
   }
   return DiTPipeline.fromPretrained(path, options);
 }

@@ -1,4 +1,5 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { FileError, type PixelImage } from '../index.ts';
 import { insertPngText } from './png-text.ts';
 
@@ -32,10 +33,18 @@ export function bitmap({ width, height, data }: PixelImage): { width: number; he
   return { width, height, data: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
 }
 
-/** @throws FileError when `path` exists, unless `force`, or its folder does not. */
+/** @throws FileError when `path` exists, unless `force`, or its folder cannot be written to. */
 export async function checkOutput(path: string, force: boolean): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found && !force) throw new FileError(`${path}: exists already; choose another -o, or --force to replace it`);
+  const folder = dirname(path);
+  const isFolder = (await stat(folder).catch(() => undefined))?.isDirectory() ?? false;
+  const isWritable = await access(folder, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!isFolder || !isWritable)
+    throw new FileError(`${path}: its folder is not there or may not be written to; choose another -o`);
   if (found?.isDirectory()) throw new FileError(`${path}: is a folder; give the name of a file`);
 }
 

@@ -27,6 +27,9 @@ export interface AutoencoderKLConfig {
   readonly scalingFactor: number;
 }
 
+/** Names of the encoder's parameters, which a checkpoint may hold beside the decoder's. */
+export const AUTOENCODER_ENCODER = /^(encoder|quant_conv)\./;
+
 /** GN → SiLU → conv → GN → SiLU → conv, plus the input (through a 1×1 convolution where the channels change). */
 export class ResnetBlock extends Composite {
   static readonly className = 'ResnetBlock2D';

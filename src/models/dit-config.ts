@@ -53,7 +53,7 @@ export function headsOfWidth(hiddenSize: number, given?: number): number {
   return numHeads;
 }
 
-/** Multiply-accumulates of one forward of one sample (models.md §1.8). */
+/** Multiply-accumulates of one forward of one sample, as the paper's "Gflops" count them (arXiv 2212.09748, Table 1). */
 export interface ModelCost {
   readonly depth: number;
   /** Linears and modulation of one block: 12·D²·T + 6·D². */

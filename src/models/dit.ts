@@ -212,7 +212,7 @@ export class DiT {
     }
   }
 
-  /** As models.md counts them: without the position table, which has no parameters. */
+  /** Without the position table, which is fixed and not stored. */
   countParams(): number {
     return this.parts().reduce((sum, part) => sum + part.layer.countParams(), 0);
   }

@@ -5,10 +5,14 @@ import type { DiTConfig } from './dit-config.ts';
 
 const size = z.number().int().positive();
 
+/** Far beyond any model; more is a damaged or hostile file, and every block costs memory before it has weights. */
+const MAX_DEPTH = 1000;
+const MAX_LEVELS = 16;
+
 const DIT_CONFIG = z
   .object({
     hiddenSize: size.multipleOf(4),
-    depth: size,
+    depth: size.max(MAX_DEPTH),
     numHeads: size,
     patchSize: size,
     mlpRatio: z.number().positive(),
@@ -25,8 +29,8 @@ const DIT_CONFIG = z
 
 const AUTOENCODER_CONFIG = z
   .object({
-    blockOutChannels: z.array(size).min(1),
-    layersPerBlock: size,
+    blockOutChannels: z.array(size).min(1).max(MAX_LEVELS),
+    layersPerBlock: size.max(MAX_LEVELS),
     latentChannels: size,
     outChannels: size,
     normNumGroups: size,

@@ -4,29 +4,31 @@ import { planCost } from '../cache/cost.ts';
 import { type CachePlan, type CachePolicy, uncachedPlan } from '../cache/plan.ts';
 import type { BlockDelta } from '../cache/record-deltas.ts';
 import { pickTensors, withWeights } from '../checkpoint/archive.ts';
-import { OptionError } from '../errors.ts';
+import { CheckpointError, OptionError } from '../errors.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import type { BlockRunner } from '../models/block.ts';
 import { DiT } from '../models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.ts';
 import { ditCost, type Numerics, withNumerics } from '../models/dit-config.ts';
+import { checkSteps } from '../schedulers/noise-schedule.ts';
 import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
 import { addsNoise, createSampler, type SamplerName, samplerOf } from '../schedulers/samplers.ts';
+import { noiseSchedule } from '../schedulers/scheduler-config.ts';
 import { assertShape } from '../shape.ts';
 import { classDenoiser } from './guidance.ts';
 import { type PixelImage, toPixels } from './image.ts';
 import { classIndex } from './labels.ts';
 import { torchNoise } from './noise.ts';
 import type { GenerationReport, RunTimes } from './report.ts';
-import { type StepEvent, sample } from './sample.ts';
+import { checkAborted, type StepEvent, sample } from './sample.ts';
 import { settingWarnings } from './warnings.ts';
 
 // diffusers DiTPipeline.__call__
 const DIFFUSERS_DEFAULTS: SamplingDefaults = { numInferenceSteps: 50, guidanceScale: 4 };
 
 export interface DiTGenerateOptions {
-  /** One picture each: class numbers, or names where the checkpoint has them. */
-  readonly classLabels: readonly (number | string)[];
+  /** One picture each: class numbers, or names where the checkpoint has them. One may stand without a list. */
+  readonly classLabels: number | string | readonly (number | string)[];
   /** Default: the checkpoint's, else 50. */
   readonly numInferenceSteps?: number | undefined;
   /** At most 1 means no guidance. Default: the checkpoint's, else 4. */
@@ -57,8 +59,10 @@ export interface DiTResult {
 }
 
 /** The options of a run, found to be right, defaults filled in. */
-interface CheckedRun
-  extends Pick<GenerationReport, 'classLabels' | 'guidanceScale' | 'cache' | 'plan' | 'eta' | 'seeds'> {
+interface CheckedRun extends Pick<GenerationReport, 'classLabels' | 'guidanceScale' | 'cache' | 'eta' | 'seeds'> {
+  readonly plan: CachePlan;
+  /** Whether the caller runs the blocks, so that the plan says nothing. */
+  readonly ownRunner: boolean;
   readonly samplerName: SamplerName;
   readonly sampler: Sampler;
   /** The initial latents, fresh. */
@@ -68,17 +72,26 @@ interface CheckedRun
 
 /** Class labels to pictures: noise, guided DiT under a sampler and a cache, autoencoder. */
 export class DiTPipeline {
+  /** The checkpoint, as shown in errors and reports. */
+  readonly name: string;
+  /** sha256 of the weights' files, where the checkpoint states them. */
+  readonly sha256: readonly string[];
+  /** Class names in class order; empty where the checkpoint has none. */
+  readonly labels: readonly string[];
+  private readonly scheduler: DiTCheckpoint['scheduler'];
+
   private constructor(
-    readonly name: string,
+    { name, sha256, labels, scheduler }: DiTCheckpoint,
     readonly numerics: Numerics,
-    /** sha256 of the weights' files, where the checkpoint states them. */
-    readonly sha256: readonly string[],
-    readonly labels: readonly string[],
     readonly defaults: SamplingDefaults,
-    private readonly scheduler: Readonly<Record<string, unknown>>,
     readonly transformer: DiT,
     readonly vae: AutoencoderKL,
-  ) {}
+  ) {
+    this.name = name;
+    this.sha256 = sha256;
+    this.labels = labels;
+    this.scheduler = scheduler;
+  }
 
   /**
    * Reads a checkpoint into the current backend; closing it stays with the caller.
@@ -88,7 +101,18 @@ export class DiTPipeline {
     checkpoint: DiTCheckpoint,
     numerics: Numerics = checkpoint.numerics,
   ): Promise<DiTPipeline> {
-    const { name, sha256, labels, scheduler } = checkpoint;
+    const { inChannels } = checkpoint.transformer.config;
+    const { latentChannels, outChannels } = checkpoint.vae.config;
+    if (outChannels !== 3) {
+      throw new CheckpointError(
+        `${checkpoint.name}: the autoencoder gives ${outChannels} channels; only RGB ones make pictures`,
+      );
+    }
+    if (latentChannels !== inChannels) {
+      throw new CheckpointError(
+        `${checkpoint.name}: the model works on ${inChannels} latent channels and the autoencoder on ${latentChannels}; give the autoencoder that it was trained with`,
+      );
+    }
     const config = withNumerics(checkpoint.transformer.config, numerics);
     const transformer = await withWeights(checkpoint.transformer.archive, (weights) =>
       DiT.fromWeights(config, weights),
@@ -97,7 +121,7 @@ export class DiTPipeline {
       const decoder = pickTensors(checkpoint.vae.archive, (name) => /^(decoder|post_quant_conv)\./.test(name));
       const vae = await withWeights(decoder, (weights) => AutoencoderKL.fromWeights(checkpoint.vae.config, weights));
       const defaults = { ...DIFFUSERS_DEFAULTS, ...checkpoint.defaults };
-      return new DiTPipeline(name, numerics, sha256, labels, defaults, scheduler, transformer, vae);
+      return new DiTPipeline(checkpoint, numerics, defaults, transformer, vae);
     } catch (error) {
       transformer.dispose();
       throw error;
@@ -109,6 +133,7 @@ export class DiTPipeline {
     numInferenceSteps = this.defaults.numInferenceSteps,
     cache,
   }: Pick<DiTGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
+    checkSteps(numInferenceSteps, noiseSchedule(this.scheduler).numTrainTimesteps);
     const setting = { numInferenceSteps, depth: this.transformer.config.depth };
     return cache ? cache.plan(setting) : uncachedPlan(setting);
   }
@@ -135,7 +160,8 @@ export class DiTPipeline {
   ): Promise<{ images: readonly tf.Tensor3D[]; report: GenerationReport }> {
     const run = this.checked(options);
     const { classLabels, guidanceScale, plan, sampler } = run;
-    const guidedChannels = this.numerics === 'original' ? 3 : this.transformer.config.inChannels;
+    const { inChannels } = this.transformer.config;
+    const guidedChannels = this.numerics === 'original' ? Math.min(3, inChannels) : inChannels;
     const denoise = classDenoiser(this.transformer, classLabels, { guidanceScale, guidedChannels });
     const cache = new CachedBlocks(plan);
     try {
@@ -144,7 +170,7 @@ export class DiTPipeline {
       const loop = { sampler, stepNoise: run.stepNoise, denoise, plan, cache };
       const { latents, stepSeconds } = await sample({ noise: run.noise(), ...loop, ...hooks });
       const start = performance.now();
-      const images = await this.decode(latents);
+      const images = await this.decode(latents, signal);
       const decodeSeconds = (performance.now() - start) / 1000;
       return { images, report: { ...this.report(run), ...cache.counts, ...timesOf(stepSeconds), decodeSeconds } };
     } finally {
@@ -160,7 +186,7 @@ export class DiTPipeline {
 
   /** All of the report that is known before the run. */
   private report(run: CheckedRun): Omit<GenerationReport, keyof CacheCounts | keyof RunTimes> {
-    const { samplerName, sampler, eta, guidanceScale, seeds, classLabels, cache, plan } = run;
+    const { samplerName, sampler, eta, guidanceScale, seeds, classLabels, cache, plan, ownRunner } = run;
     return {
       model: this.name,
       backend: tf.getBackend(),
@@ -172,8 +198,8 @@ export class DiTPipeline {
       seeds,
       classLabels,
       cache,
-      plan,
-      macs: planCost(plan, ditCost(this.transformer.config)),
+      plan: ownRunner ? null : plan,
+      macs: ownRunner ? null : planCost(plan, ditCost(this.transformer.config)),
       warnings: settingWarnings(cache, plan, samplerName, eta),
     };
   }
@@ -187,7 +213,8 @@ export class DiTPipeline {
       eta = 0,
       seed = randomSeed(),
     } = options;
-    const classLabels = options.classLabels.map((label) => classIndex(label, this.labels, numClasses));
+    const wanted = [options.classLabels ?? []].flat();
+    const classLabels = wanted.map((label) => classIndex(label, this.labels, numClasses));
     const n = classLabels.length;
     if (n === 0) throw new OptionError('classLabels: expected at least one class, got none');
     if (options.cache && options.runBlocks)
@@ -203,14 +230,16 @@ export class DiTPipeline {
     const stepNoise: NoiseSource = (shape) => draw(shape, guidanceScale > 1 ? 2 : 1);
     const seeds = latents && !addsNoise(samplerName, eta) ? [] : [seed].flat();
     const cache = options.cache?.name ?? null;
-    return { classLabels, guidanceScale, cache, plan, sampler, samplerName, eta, noise, stepNoise, seeds };
+    const ownRunner = options.runBlocks !== undefined;
+    return { classLabels, guidanceScale, cache, plan, ownRunner, sampler, samplerName, eta, noise, stepNoise, seeds };
   }
 
   /** One picture at a time: a decoder's activations are the largest tensors of a run. @param latents consumed */
-  private async decode(latents: tf.Tensor4D): Promise<tf.Tensor3D[]> {
+  private async decode(latents: tf.Tensor4D, signal: AbortSignal | undefined): Promise<tf.Tensor3D[]> {
     const images: tf.Tensor3D[] = [];
     try {
       for (let i = 0; i < latents.shape[0]; i++) {
+        checkAborted(signal, `before decoding picture ${i + 1} of ${latents.shape[0]}`);
         const image = tf.tidy(() =>
           tf.squeeze(this.vae.decode(tf.slice(latents, [i, 0, 0, 0], [1, -1, -1, -1])), [0]),
         ) as tf.Tensor3D;

@@ -27,8 +27,9 @@ export interface GenerationReport extends CacheCounts, RunTimes {
   readonly classLabels: readonly number[];
   /** The cache method's name; null without one. */
   readonly cache: string | null;
-  readonly plan: CachePlan;
-  readonly macs: PlanCost;
+  /** Null with `runBlocks`: only a runner of your own knows what it does, and the counts above stay 0. */
+  readonly plan: CachePlan | null;
+  readonly macs: PlanCost | null;
   /** Settings that work but disappoint together, each with its reason. */
   readonly warnings: readonly string[];
 }

@@ -45,8 +45,7 @@ export async function sample(options: SampleOptions): Promise<{ latents: tf.Tens
   let x = options.noise;
   try {
     for (const [step, timestep] of sampler.timesteps.entries()) {
-      if (signal?.aborted)
-        throw new AbortError(`generation was stopped before step ${step + 1} of ${sampler.timesteps.length}`);
+      checkAborted(signal, `before step ${step + 1} of ${sampler.timesteps.length}`);
       const start = performance.now();
       const next = await oneStep(options, step, x);
       x.dispose();
@@ -58,11 +57,17 @@ export async function sample(options: SampleOptions): Promise<{ latents: tf.Tens
       await breathe();
       await onStep?.({ step, numInferenceSteps: sampler.timesteps.length, timestep, latents: x, cached, seconds });
     }
+    checkAborted(signal, 'after the last step');
     return { latents: x, stepSeconds };
   } catch (error) {
     x.dispose();
     throw error;
   }
+}
+
+/** @throws AbortError when the caller has asked to stop. */
+export function checkAborted(signal: AbortSignal | undefined, when: string): void {
+  if (signal?.aborted) throw new AbortError(`generation was stopped ${when}`);
 }
 
 async function oneStep(options: SampleOptions, step: number, x: tf.Tensor4D): Promise<tf.Tensor4D> {

@@ -1,6 +1,6 @@
 import { OptionError } from '../errors.ts';
 
-/** Of diffusers' scheduler_config.json, what every scheduler shares. Defaults: DiT and PixArt, models.md §5. */
+/** Of diffusers' scheduler_config.json, what every scheduler shares. The defaults are those of DiT and PixArt. */
 export interface NoiseSchedule {
   readonly numTrainTimesteps: number;
   readonly betaStart: number;

@@ -1,4 +1,4 @@
-import { OptionError } from '../errors.ts';
+import { CheckpointError, OptionError } from '../errors.ts';
 import { DDIMSampler } from './ddim.ts';
 import { OriginalDDIMSampler } from './ddim-original.ts';
 import { DDPMSampler } from './ddpm.ts';
@@ -73,9 +73,18 @@ export function addsNoise(name: SamplerName, eta: number): boolean {
   return adds === 'eta' ? eta > 0 : adds;
 }
 
-/** The sampler that a scheduler_config.json means; ddim where it names none, or one that is not here. */
-export function samplerOf(scheduler: SchedulerRecord): SamplerName {
-  return SAMPLER_NAMES.find((name) => SAMPLERS[name].className === (scheduler._class_name ?? '')) ?? 'ddim';
+/**
+ * The sampler that a scheduler_config.json means; ddim where it names none.
+ * @throws CheckpointError for a scheduler class that is not here: another would read its settings otherwise.
+ */
+export function samplerOf({ _class_name: className }: SchedulerRecord): SamplerName {
+  const named = SAMPLER_NAMES.find((name) => SAMPLERS[name].className === className);
+  if (!named && className !== undefined) {
+    throw new CheckpointError(
+      `scheduler_config.json: ${JSON.stringify(className)} is not among the samplers; choose one of ${SAMPLER_NAMES.join(', ')}`,
+    );
+  }
+  return named ?? 'ddim';
 }
 
 function namedSampler(name: SamplerName): NamedSampler {

@@ -3,6 +3,7 @@ import { CachedBlocks } from '../../src/cache/cached-blocks.ts';
 import { type CachePlan, type CachePolicy, countBlocks, uncachedPlan } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { deltaCache, featureCache } from '../../src/cache/policies/span-cache.ts';
+import { OptionError } from '../../src/errors.ts';
 import { runAllBlocks } from '../../src/models/block.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { failingBlock, fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
@@ -238,6 +239,21 @@ describe('what a run counts and keeps', () => {
       cache.dispose();
       cache.dispose();
     });
+  });
+
+  it('refuses a plan that reuses what no step recorded', async () => {
+    const span = { first: 1, count: 2 };
+    const plan: CachePlan = { depth: 4, keeps: 'delta', steps: [{ step: 0, record: [], reuse: span, rows: 'both' }] };
+    const cache = new CachedBlocks(plan);
+    const work = async () => {
+      const tokens = fakeTokens(0);
+      try {
+        await cache.atStep(plan.steps[0]!)(fakeBlocks(4, []), tokens, { gate: 1 });
+      } finally {
+        tokens.dispose();
+      }
+    };
+    await expectCleanFailure(work, OptionError, /step 0 reuses blocks 1\+2, which no step before it recorded/);
   });
 
   it('frees everything of a step in which a block fails, recordings under way included', async () => {

@@ -70,14 +70,39 @@ describe('convert', () => {
     expect(manifest.labels).toHaveLength(7);
   });
 
-  it('refuses a folder that exists, unless forced, and leaves it as it was', async () => {
+  it('refuses a folder that exists; --force replaces a checkpoint and nothing else', async () => {
     const out = scratch.path('taken');
     mkdirSync(out);
     writeFileSync(`${out}/mine`, 'mine');
     expectRefusal(await runCli('convert', ...FROM_ORIGINAL, '--out', out), /exists already/);
+    expectRefusal(
+      await runCli('convert', ...FROM_ORIGINAL, '--out', out, '--force'),
+      /holds other files and no manifest.json/,
+    );
     expect(readdirSync(out)).toEqual(['mine']);
-    expect((await runCli('convert', ...FROM_ORIGINAL, '--out', out, '--force')).code).toBe(0);
-    expect(readdirSync(out)).toContain('manifest.json');
+    const checkpoint = scratch.path('replaced');
+    for (const force of [[], ['--force']]) {
+      expect((await runCli('convert', ...FROM_ORIGINAL, '--out', checkpoint, ...force)).code).toBe(0);
+    }
+    expect(readdirSync(checkpoint).sort()).toEqual(['manifest.json', 'transformer.safetensors', 'vae.safetensors']);
+  });
+
+  it('takes class names from a file, and refuses another number of them', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    writeFileSync(scratch.path('labels.txt'), names.join('\n'));
+    const out = scratch.path('labelled');
+    await runCli('convert', ...FROM_ORIGINAL, '--labels', scratch.path('labels.txt'), '--out', out);
+    expect(parseManifest('manifest', readFileSync(`${out}/manifest.json`, 'utf8')).labels).toEqual(names);
+    writeFileSync(scratch.path('few.json'), '["a", "b"]');
+    const few = await runCli(
+      'convert',
+      ...FROM_ORIGINAL,
+      '--labels',
+      scratch.path('few.json'),
+      '--out',
+      scratch.path('never'),
+    );
+    expectRefusal(few, /expected names for 7 classes, got 2/);
   });
 
   const bad: [string, string[], RegExp][] = [

@@ -3,7 +3,7 @@ import { DiT } from '../../src/models/dit.ts';
 import { DIT_SIZES, type DiTConfig, ditCost } from '../../src/models/dit-config.ts';
 import { elementCount, type Shape } from '../../src/shape.ts';
 
-// facebookresearch/DiT: parameters without the position table (models.md §1.8)
+// facebookresearch/DiT: parameters without the position table
 const PARAMETERS = {
   'XL/2': 674_834_720,
   'XL/4': 675_000_704,

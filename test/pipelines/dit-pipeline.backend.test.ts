@@ -46,7 +46,7 @@ describe('DiTPipeline.generate', () => {
   it('reports what it did', async () => {
     const cache = deltaDiT({ cachedBlocks: 2, stageBound: 2 });
     const { report } = await pipe.generate({ ...QUICK, cache, guidanceScale: 3 });
-    const { computed, reused } = countBlocks(report.plan);
+    const { computed, reused } = countBlocks(report.plan!);
     expect([computed, reused]).toEqual([8, 4]);
     expect(report).toMatchObject({
       backend: globalThis.DELTA_DIT_BACKEND,
@@ -64,7 +64,7 @@ describe('DiTPipeline.generate', () => {
       peakCachedBytes: TOKEN_BYTES,
     });
     expect(report.model).toMatch(/dit-tiny-diffusers$/);
-    expect(report.macs.macsRatio).toBe(1.5);
+    expect(report.macs!.macsRatio).toBe(1.5);
     expect(report.stepSeconds).toHaveLength(4);
     expect(report.samplingSeconds).toBeCloseTo(
       report.stepSeconds.reduce((sum, s) => sum + s, 0),
@@ -85,6 +85,11 @@ describe('DiTPipeline.generate', () => {
     expect(await pixels({ cache: deltaDiT({ cachedBlocks: 0 }) })).toEqual(plain);
     expect(await pixels({ runBlocks: () => runAllBlocks })).toEqual(plain);
     expect(await pixels({ cache: deltaDiT({ cachedBlocks: 2 }) })).not.toEqual(plain);
+  });
+
+  it('claims no plan and no cost for a runner of the caller', async () => {
+    const { report } = await pipe.generate({ ...QUICK, runBlocks: () => runAllBlocks });
+    expect(report).toMatchObject({ plan: null, macs: null, cache: null });
   });
 
   it("takes the checkpoint's defaults, else those of diffusers", async () => {

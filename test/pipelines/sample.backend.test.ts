@@ -115,6 +115,13 @@ describe('sample', () => {
       AbortError,
       /stopped before step 2 of 4/,
     );
+    const last = new AbortController();
+    const atTheEnd = ({ step }: StepEvent) => (step === STEPS - 1 ? last.abort() : undefined);
+    await expectCleanFailure(
+      () => run({ signal: last.signal, onStep: atTheEnd }, plan),
+      AbortError,
+      /stopped after the last step/,
+    );
   });
 
   it('frees everything when the listener, the model or the sampler fails', async () => {

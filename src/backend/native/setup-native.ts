@@ -83,6 +83,7 @@ async function setUp(run: Run, cacheDir: string | undefined): Promise<SetupOutco
   const installed = targetPackage(run.userFolder);
   const pip = await requireTools(needsOf(found.wheel, cache, installed), run.signal);
   const tfjsNode = installed ?? (await installTfjsNode(run.userFolder, run.report, run.signal));
+  if (how === 'built') await discard(cache); // what is left of a part that lost a file
   if (how === 'built') await build({ wheel: found.wheel, cache, pip, tfjsNode, run });
 
   const probe = await linkAndProbe(tfjsNode, cache, run);

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { convertCheckpoint, type StorageType } from '../../index.ts';
 import { finiteNumber, wholeNumber } from '../arguments.ts';
+import { withInterrupt } from '../interrupt.ts';
 import { type LayoutOptions, withLayoutOptions } from '../model-options.ts';
 import { ProgressLine } from '../progress.ts';
 
@@ -21,16 +22,19 @@ export function convertCommand(): Command {
     .option('--force', 'replace the folder when it exists')
     .option('--default-steps <n>', 'steps that the checkpoint suggests', wholeNumber)
     .option('--default-cfg-scale <x>', 'guidance scale that the checkpoint suggests', finiteNumber);
-  return withLayoutOptions(command).action(convert);
+  return withLayoutOptions(command).action((from: string, options: ConvertCliOptions) =>
+    withInterrupt((signal) => convert(from, options, signal)),
+  );
 }
 
-async function convert(from: string, options: ConvertCliOptions): Promise<void> {
+async function convert(from: string, options: ConvertCliOptions, signal: AbortSignal): Promise<void> {
   const progress = new ProgressLine('Converting');
   const { defaultSteps, defaultCfgScale } = options;
   try {
     const result = await convertCheckpoint({
       ...options,
       from,
+      signal,
       defaults: {
         ...(defaultSteps === undefined ? {} : { numInferenceSteps: defaultSteps }),
         ...(defaultCfgScale === undefined ? {} : { guidanceScale: defaultCfgScale }),

@@ -1,6 +1,5 @@
 import { Command, Option } from 'commander';
 import {
-  AbortError,
   type CachePolicy,
   type DiTPipeline,
   ditCost,
@@ -13,9 +12,11 @@ import {
   type SamplerName,
   uncachedPlan,
 } from '../../index.ts';
+import { checkSteps, LINEAR_SCHEDULE } from '../../schedulers/noise-schedule.ts';
 import { appended, finiteNumber, wholeNumber } from '../arguments.ts';
 import { CACHE_NAMES, cachePolicy } from '../cache-options.ts';
 import { compared, summary } from '../compare.ts';
+import { withInterrupt } from '../interrupt.ts';
 import { type ModelOptions, modelPath, openPipeline, withModelOptions } from '../model-options.ts';
 import { checkOutput, encodePng, grid, writeWhole } from '../pictures.ts';
 import { duration } from '../progress.ts';
@@ -123,7 +124,7 @@ async function run(
     const texts = options.metadata ? pictureTexts(pipe, report, jobs, options) : {};
     await writeWhole(options.output, await encodePng(await grid(rows), texts));
     warn(report);
-    const macs = report.cache ? `, ${report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks` : '';
+    const macs = report.cache && report.macs ? `, ${report.macs.macsRatio.toFixed(2)}× fewer MACs in the blocks` : '';
     say(`Seed ${jobs[0]?.seed}: ${report.timesteps.length} steps in ${duration(report.samplingSeconds)}${macs}`);
   }
   say(`Wrote ${options.output}`);
@@ -133,6 +134,7 @@ async function explain(options: GenerateOptions, policy: CachePolicy | undefined
   const checkpoint = await openDiT(modelPath(options.model), options);
   try {
     const { config } = checkpoint.transformer;
+    checkSteps(options.steps ?? 1, LINEAR_SCHEDULE.numTrainTimesteps);
     const setting = {
       numInferenceSteps: options.steps ?? checkpoint.defaults.numInferenceSteps ?? 50,
       depth: config.depth,
@@ -150,17 +152,5 @@ async function explain(options: GenerateOptions, policy: CachePolicy | undefined
     console.log(`  ${cost.macsRatio.toFixed(2)}× fewer`);
   } finally {
     await checkpoint.close();
-  }
-}
-
-/** Ctrl-C once stops after the running step; a second time ends the program at once. */
-async function withInterrupt(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const controller = new AbortController();
-  const stop = () => controller.abort(new AbortError('interrupted'));
-  process.once('SIGINT', stop);
-  try {
-    await work(controller.signal);
-  } finally {
-    process.removeListener('SIGINT', stop);
   }
 }
