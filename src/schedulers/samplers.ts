@@ -78,13 +78,12 @@ export function addsNoise(name: SamplerName, eta: number): boolean {
  * @throws CheckpointError for a scheduler class that is not here: another would read its settings otherwise.
  */
 export function samplerOf({ _class_name: className }: SchedulerRecord): SamplerName {
+  if (className === undefined) return 'ddim';
   const named = SAMPLER_NAMES.find((name) => SAMPLERS[name].className === className);
-  if (!named && className !== undefined) {
-    throw new CheckpointError(
-      `scheduler_config.json: ${JSON.stringify(className)} is not among the samplers; choose one of ${SAMPLER_NAMES.join(', ')}`,
-    );
-  }
-  return named ?? 'ddim';
+  if (named) return named;
+  throw new CheckpointError(
+    `scheduler_config.json: ${JSON.stringify(className)} is not among the samplers; choose one of ${SAMPLER_NAMES.join(', ')}`,
+  );
 }
 
 function namedSampler(name: SamplerName): NamedSampler {

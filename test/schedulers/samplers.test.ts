@@ -45,6 +45,6 @@ describe('samplers by name', () => {
     expect(samplerOf({ _class_name: 'DDIMScheduler' })).toBe('ddim');
     expect(samplerOf({ _class_name: 'DDPMScheduler' })).toBe('ddpm');
     expect(samplerOf({ _class_name: 'DPMSolverMultistepScheduler' })).toBe('dpm-solver++');
-    expect(samplerOf({ _class_name: 'PNDMScheduler' })).toBe('ddim');
+    expect(() => samplerOf({ _class_name: 'PNDMScheduler' })).toThrow(/"PNDMScheduler" is not among the samplers/);
   });
 });
