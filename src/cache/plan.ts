@@ -1,3 +1,5 @@
+import { OptionError } from '../errors.ts';
+
 /** A run of consecutive blocks, [first, first + count). */
 export interface Span {
   readonly first: number;
@@ -40,6 +42,25 @@ export interface CachePolicy {
 
 export function sameSpan(a: Span, b: Span): boolean {
   return a.first === b.first && a.count === b.count;
+}
+
+/** @throws OptionError when a policy's plan is not one for this run: another length or depth, or a span past the end. */
+export function checkPlan(plan: CachePlan, { numInferenceSteps, depth }: PlanSetting): CachePlan {
+  if (plan.steps.length !== numInferenceSteps || plan.depth !== depth) {
+    throw new OptionError(
+      `plan: expected ${numInferenceSteps} steps of ${depth} blocks, got ${plan.steps.length} of ${plan.depth}; mend the policy's plan()`,
+    );
+  }
+  for (const { step, record, reuse } of plan.steps) {
+    const odd = [...record, ...(reuse ? [reuse] : [])].find(
+      ({ first, count }) => first < 0 || count < 1 || first + count > depth,
+    );
+    if (odd)
+      throw new OptionError(
+        `plan: step ${step} names blocks ${odd.first}+${odd.count} of ${depth}; mend the policy's plan()`,
+      );
+  }
+  return plan;
 }
 
 /** Whether a step after `step` reuses the span before it is recorded again. */

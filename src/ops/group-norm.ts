@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { silu } from './activations.ts';
 
 /**
  * GroupNorm over contiguous channel groups: statistics jointly over H, W and the channels of a group.
@@ -32,8 +33,5 @@ export function groupNormSilu(
   bias: tf.Tensor1D,
   eps: number,
 ): tf.Tensor4D {
-  return tf.tidy(() => {
-    const y = groupNorm(x, numGroups, weight, bias, eps);
-    return tf.mul(y, tf.sigmoid(y)) as tf.Tensor4D;
-  });
+  return tf.tidy(() => silu(groupNorm(x, numGroups, weight, bias, eps)));
 }

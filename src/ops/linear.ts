@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 /**
  * x·kernel + bias over the last axis. Leading axes are flattened: a 2-D product is the fast path of every backend
- * (tfjs-backend-wasm leaves it for batched products).
+ * (WebAssembly leaves it for batched products).
  * @param x [..., in]
  * @param kernel [in, out]
  * @param bias [out]

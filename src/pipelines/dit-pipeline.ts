@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type CacheCounts, CachedBlocks } from '../cache/cached-blocks.ts';
 import { planCost } from '../cache/cost.ts';
-import { type CachePlan, type CachePolicy, uncachedPlan } from '../cache/plan.ts';
+import { type CachePlan, type CachePolicy, checkPlan, uncachedPlan } from '../cache/plan.ts';
 import type { BlockDelta } from '../cache/record-deltas.ts';
 import { pickTensors, withWeights } from '../checkpoint/archive.ts';
 import { CheckpointError, OptionError } from '../errors.ts';
@@ -135,7 +135,7 @@ export class DiTPipeline {
   }: Pick<DiTGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
     checkSteps(numInferenceSteps, noiseSchedule(this.scheduler).numTrainTimesteps);
     const setting = { numInferenceSteps, depth: this.transformer.config.depth };
-    return cache ? cache.plan(setting) : uncachedPlan(setting);
+    return cache ? checkPlan(cache.plan(setting), setting) : uncachedPlan(setting);
   }
 
   /**

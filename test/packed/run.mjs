@@ -34,9 +34,15 @@ try {
   run(program, [...generate, '--backend', 'wasm', '-o', 'wasm.png']);
   expect('the shipped checkpoint generates', readFileSync(join(folder, 'wasm.png')).readUInt32BE(16) === 64);
 
-  run(program, ['setup-native', '--if-possible']);
+  const setUp = run(program, ['setup-native', '--if-possible']);
   const start = "import { useBackend } from 'delta-dit'; console.log((await useBackend()).name);";
-  console.log(`backend after set-up: ${run('node', ['--input-type=module', '-e', start]).trim()}`);
+  const expected = setUp.includes('is not set up') ? 'wasm' : 'tensorflow';
+  expect(
+    `the backend after set-up is ${expected}`,
+    run('node', ['--input-type=module', '-e', start]).trim() === expected,
+  );
+  run(program, [...generate, '-o', 'default.png']);
+  expect('the default backend generates', readFileSync(join(folder, 'default.png')).readUInt32BE(16) === 64);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
