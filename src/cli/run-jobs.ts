@@ -22,7 +22,7 @@ export interface RunSettings {
 /** Pictures that run through the model together. */
 const BATCH = 8;
 
-/** Makes all pictures, in batches; the report is the first batch's, with the times of all. */
+/** Makes all pictures, in batches; the report is the first batch's, with the pictures and times of all. */
 export async function runJobs(pipe: DiTPipeline, jobs: readonly Job[], settings: RunSettings): Promise<DiTResult> {
   const { numInferenceSteps, guidanceScale, sampler, eta, cache, signal } = settings;
   const images: PixelImage[] = [];
@@ -61,6 +61,7 @@ export async function runJobs(pipe: DiTPipeline, jobs: readonly Job[], settings:
       ...first,
       seeds: jobs.map(({ seed }) => seed),
       classLabels: reports.flatMap(({ classLabels }) => classLabels),
+      stepSeconds: reports.flatMap(({ stepSeconds }) => stepSeconds),
       samplingSeconds: total(({ samplingSeconds }) => samplingSeconds),
       decodeSeconds: total(({ decodeSeconds }) => decodeSeconds),
     },

@@ -4,7 +4,7 @@ import { type SetupOutcome, type SetupProgress, setupNative } from '../../backen
 /** `delta-dit setup-native [--if-possible]` */
 export function setupNativeCommand(): Command {
   return new Command('setup-native')
-    .description('give @tensorflow/tfjs-node a current TensorFlow (Linux; needs pip and g++)')
+    .description('set up native TensorFlow (Linux; needs pip and g++)')
     .option('--if-possible', 'where it cannot be done, say so in one line and succeed')
     .action(async ({ ifPossible = false }: { ifPossible?: boolean }) => {
       const stop = new AbortController();
