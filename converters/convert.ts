@@ -1,17 +1,23 @@
 import { bytesPerElement } from '../src/checkpoint/dtypes.ts';
-import { MANIFEST_NAME, type Manifest, type ManifestComponent, parseManifest } from '../src/checkpoint/manifest.ts';
+import {
+  type ComponentName,
+  MANIFEST_NAME,
+  type Manifest,
+  type ManifestComponent,
+  type ManifestFile,
+  parseManifest,
+} from '../src/checkpoint/manifest.ts';
 import { writeSafetensors } from '../src/checkpoint/safetensors-writer.ts';
-import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import type { StoredTensor } from '../src/checkpoint/stored-tensor.ts';
 import { AbortError, OptionError } from '../src/errors.ts';
-import { AutoencoderKL } from '../src/models/autoencoder-kl.ts';
-import { DiT } from '../src/models/dit.ts';
-import type { DiTCheckpoint, SamplingDefaults } from '../src/models/dit-checkpoint.ts';
-import { type Numerics, withNumerics } from '../src/models/dit-config.ts';
-import { elementCount, type Shape } from '../src/shape.ts';
+import type { SamplingDefaults } from '../src/models/dit-checkpoint.ts';
+import type { Numerics } from '../src/models/dit-config.ts';
+import { elementCount } from '../src/shape.ts';
 import { castTensor, type FloatCounts } from './cast.ts';
+import { type Conversion, type ConvertedModel, type CopiedFile, openConversion } from './conversion.ts';
 import type { FolderWriter } from './folder-writer.ts';
-import { checkModel } from './model-parameters.ts';
-import { type OpenOptions, openDiT } from './open-dit.ts';
+import type { OpenOptions } from './open-dit.ts';
+import type { OpenPixArtOptions } from './open-pixart.ts';
 
 /** How weights are stored; they are computed with in float32 whatever it is. */
 export type StorageType = 'float32' | 'float16' | 'bfloat16';
@@ -22,7 +28,7 @@ const STORED_AS: Readonly<Record<StorageType, Storage>> = { float32: 'F32', floa
 /** A shard holds about this much, as Hugging Face's do. */
 const SHARD_BYTES = 5e9;
 
-export interface ConvertOptions extends OpenOptions {
+export interface ConvertOptions extends OpenOptions, OpenPixArtOptions {
   /** A `.pt`, `.pth` or `.safetensors` file, or a diffusers folder. */
   readonly from: string;
   /** The folder to write; it must not exist unless `force`. */
@@ -31,6 +37,8 @@ export interface ConvertOptions extends OpenOptions {
   readonly dtype?: StorageType | undefined;
   /** Default: by origin. */
   readonly numerics?: Numerics | undefined;
+  /** Leave the text encoder of a PixArt away, for one whose captions are encoded elsewhere. */
+  readonly skipTextEncoder?: boolean | undefined;
   /** Steps and guidance that the checkpoint suggests. */
   readonly defaults?: Partial<SamplingDefaults> | undefined;
   /** Replace `out` when it exists. */
@@ -57,92 +65,70 @@ export interface ConvertResult {
 }
 
 /**
- * Writes a checkpoint as a folder of safetensors and a manifest: under a temporary name, synced, then renamed, so that
- * `out` is either whole or absent. Checksums of a torch zip are compared first. Needs Node.
- * @throws CheckpointError listing missing, unexpected and wrong-shape tensors; FileError when `out` cannot be written.
+ * Writes a checkpoint of a DiT or a PixArt as a folder of safetensors and a manifest, a PixArt with its text encoder and
+ * tokenizer: under a temporary name, synced, then renamed, so that `out` is either whole or absent. Tensors pass through
+ * memory one at a time. Checksums of a torch zip are compared first. Needs Node.
+ * @throws CheckpointError listing missing, unexpected and wrong-shape tensors; OptionError when a part is missing that
+ * can be given; FileError when `out` cannot be written.
  */
 export async function convertCheckpoint(options: ConvertOptions): Promise<ConvertResult> {
   const storage = STORED_AS[options.dtype ?? 'float16'];
   if (!storage)
     throw new OptionError(`dtype: expected float32, float16 or bfloat16, got ${JSON.stringify(options.dtype)}`);
-  const checkpoint = await openDiT(options.from, options);
+  const conversion = await openConversion(options.from, options);
   try {
-    const numerics = options.numerics ?? checkpoint.numerics;
-    const components = checkedComponents(checkpoint, numerics);
-    return await writeCheckpoint(checkpoint, components, numerics, storage, options);
+    return await writeConversion(conversion, storage, options);
   } finally {
-    await checkpoint.close();
+    await conversion.close();
   }
 }
 
-interface Component {
-  readonly name: 'transformer' | 'vae';
-  readonly config: object;
-  readonly tensors: readonly StoredTensor[];
-}
-
-/** Every tensor that the models need, in the order in which they build; the encoder's after the decoder's, by name. */
-function checkedComponents({ name, transformer, vae }: DiTCheckpoint, numerics: Numerics): readonly Component[] {
-  const config = withNumerics(transformer.config, numerics);
-  const inOrder = (archive: TensorArchive, parameters: ReadonlyMap<string, Shape>) => {
-    checkModel(name, archive, parameters);
-    const rest = [...archive.tensors.keys()].filter((key) => !parameters.has(key)).sort();
-    return [...parameters.keys(), ...rest]
-      .map((key) => archive.tensors.get(key))
-      .filter((tensor) => tensor !== undefined);
-  };
-  return [
-    { name: 'transformer', config, tensors: inOrder(transformer.archive, DiT.parameterShapes(config)) },
-    { name: 'vae', config: vae.config, tensors: inOrder(vae.archive, AutoencoderKL.parameterShapes(vae.config)) },
-  ];
-}
-
-async function writeCheckpoint(
-  checkpoint: DiTCheckpoint,
-  components: readonly Component[],
-  numerics: Numerics,
+async function writeConversion(
+  { models, copied, fields, sources }: Conversion,
   storage: Storage,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
   const { FolderWriter } = await import('./folder-writer.ts');
   const { describeSources } = await import('./source-files.ts');
-  const bytes = components.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
+  const bytes = models.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
   try {
-    await checkpoint.transformer.archive.verify?.();
-    await checkpoint.vae.archive.verify?.();
+    for (const { archive } of models) await archive.verify?.();
     const counts: FloatCounts = { nonFinite: 0 };
     const onTensor = progressOf(options, bytes);
-    const written = new Map<Component['name'], ManifestComponent>();
-    for (const component of components)
-      written.set(component.name, await writeComponent(writer, component, storage, options, counts, onTensor));
+    const written: Partial<Record<ComponentName, ManifestComponent>> = {};
+    for (const model of models)
+      written[model.name] = await writeModel(writer, model, storage, options, counts, onTensor);
     const manifest = parseManifest(
       MANIFEST_NAME,
       JSON.stringify({
         format: 'delta-dit',
         version: 1,
-        pipeline: 'DiTPipeline',
-        numerics,
-        transformer: written.get('transformer'),
-        vae: written.get('vae'),
-        scheduler: checkpoint.scheduler,
-        labels: checkpoint.labels,
-        defaults: { ...checkpoint.defaults, ...options.defaults },
-        source: await describeSources(checkpoint.files),
+        ...fields,
+        ...written,
+        ...(copied ? { tokenizer: await copyFiles(writer, copied) } : {}),
+        source: await describeSources(sources),
       }),
     );
     await writer.text(MANIFEST_NAME, `${JSON.stringify(manifest, undefined, 2)}\n`);
     await writer.commit();
-    const tensors = components.reduce((sum, component) => sum + component.tensors.length, 0);
+    const tensors = models.reduce((sum, model) => sum + model.tensors.length, 0);
     return { manifest, tensors, bytes, nonFinite: counts.nonFinite };
   } finally {
     await writer.discard();
   }
 }
 
-async function writeComponent(
+/** What a component's files are called. */
+const FILE_NAMES: Readonly<Record<ComponentName, string>> = {
+  transformer: 'transformer',
+  vae: 'vae',
+  textEncoder: 'text_encoder',
+};
+
+async function writeModel(
   writer: FolderWriter,
-  { name, config, tensors }: Component,
+  { name, config, tensors }: ConvertedModel,
   storage: Storage,
   { shardBytes = SHARD_BYTES }: ConvertOptions,
   counts: FloatCounts,
@@ -152,12 +138,24 @@ async function writeComponent(
   const files: ManifestComponent['files'] = [];
   for (const [i, shard] of shards.entries()) {
     const number = (n: number) => String(n).padStart(5, '0');
-    const file =
-      shards.length === 1 ? `${name}.safetensors` : `${name}-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
+    const part = shards.length === 1 ? '' : `-${number(i + 1)}-of-${number(shards.length)}`;
     const cast = shard.map((tensor) => notifying(castTensor(tensor, storage, counts), onTensor));
-    files.push(await writer.file(file, (write) => writeSafetensors(write, cast)));
+    files.push(await writer.file(`${FILE_NAMES[name]}${part}.safetensors`, (write) => writeSafetensors(write, cast)));
   }
   return { config: { ...config }, dtype: storage, files };
+}
+
+async function copyFiles(writer: FolderWriter, files: readonly CopiedFile[]): Promise<readonly ManifestFile[]> {
+  const written: ManifestFile[] = [];
+  for (const { folder, name } of files) {
+    const source = await folder.open(name);
+    try {
+      written.push(await writer.file(name, async (write) => write(await source.read(0, source.size))));
+    } finally {
+      await source.close();
+    }
+  }
+  return written;
 }
 
 function intoShards(tensors: readonly StoredTensor[], storage: Storage, shardBytes: number): StoredTensor[][] {

@@ -41,7 +41,8 @@ export function ditConfigFromShapes(archive: TensorArchive, given: UnknownSizes)
   });
 }
 
-function inputSizeOf(archive: TensorArchive, patchSize: number): number {
+/** Height and width of the latent that a stored position table is for. @throws OptionError when there is none. */
+export function inputSizeOf(archive: TensorArchive, patchSize: number): number {
   const tokens = archive.tensors.get('pos_embed')?.shape[1];
   if (tokens === undefined) {
     throw new OptionError(

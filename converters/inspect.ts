@@ -1,12 +1,11 @@
-import type { CheckpointFolder } from '../src/checkpoint/folder.ts';
-import { MANIFEST_NAME } from '../src/checkpoint/manifest.ts';
+import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { componentsOf, MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { elementCount } from '../src/shape.ts';
 import { detectModel } from './detect-model.ts';
 import { openCheckpointFile } from './formats/detect.ts';
-import { openComponent } from './open-archive.ts';
-import { openConverted } from './open-dit.ts';
+import { DIFFUSERS_WEIGHTS_FILES, openComponent, openFiles, TRANSFORMERS_WEIGHTS_FILES } from './open-archive.ts';
 
 /** Names of models have at most a dozen parts; the rest of a longer one stays in one piece. */
 const MAX_LEVELS = 32;
@@ -87,18 +86,30 @@ export async function inspectCheckpoint(path: string, key?: string): Promise<rea
 }
 
 async function inspectFolder(folder: CheckpointFolder): Promise<readonly Inspected[]> {
-  if (await folder.has(MANIFEST_NAME)) {
-    const { transformer, vae, labels } = await openConverted(folder);
-    return [await inspectArchive(transformer.archive, labels), await inspectArchive(vae.archive)];
-  }
-  const parts = [folder, folder.at('transformer'), folder.at('vae')];
+  if (await folder.has(MANIFEST_NAME)) return inspectConverted(folder);
   const inspected: Inspected[] = [];
-  for (const part of parts)
-    if (await part.has('config.json')) inspected.push(await inspectArchive((await openComponent(part)).archive));
+  for (const part of [folder, ...COMPONENT_FOLDERS.map((name) => folder.at(name))])
+    if (await part.has('config.json'))
+      inspected.push(await inspectArchive((await openComponent(part, ANY_WEIGHTS)).archive));
   if (inspected.length > 0) return inspected;
   throw new CheckpointError(
-    `${folder.name}: holds no checkpoint; expected ${MANIFEST_NAME}, or config.json here or in transformer/ or vae/`,
+    `${folder.name}: holds no checkpoint; expected ${MANIFEST_NAME}, or config.json here or in ${COMPONENT_FOLDERS.join('/, ')}/`,
   );
+}
+
+const ANY_WEIGHTS = [...DIFFUSERS_WEIGHTS_FILES, ...TRANSFORMERS_WEIGHTS_FILES];
+
+/** Where diffusers' pipelines keep their models. */
+const COMPONENT_FOLDERS = ['transformer', 'vae', 'text_encoder'];
+
+async function inspectConverted(folder: CheckpointFolder): Promise<readonly Inspected[]> {
+  const manifest = parseManifest(`${folder.name}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
+  const inspected: Inspected[] = [];
+  for (const [name, component] of componentsOf(manifest)) {
+    const labels = manifest.pipeline === 'DiTPipeline' && name === 'transformer' ? manifest.labels : [];
+    inspected.push(await inspectArchive(await openFiles(folder, component), labels));
+  }
+  return inspected;
 }
 
 async function inspectArchive(archive: TensorArchive, labels: readonly string[] = []): Promise<Inspected> {

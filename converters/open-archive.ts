@@ -1,4 +1,7 @@
+import { joinArchives } from '../src/checkpoint/archive.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import type { ManifestComponent } from '../src/checkpoint/manifest.ts';
+import { openSafetensors } from '../src/checkpoint/safetensors.ts';
 import { openSharded } from '../src/checkpoint/sharded.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
@@ -11,22 +14,43 @@ export interface OpenedWeights {
 }
 
 /** What diffusers' `save_pretrained` calls the weights of a component, in the order in which it looks for them. */
-const WEIGHTS_FILES = [
+export const DIFFUSERS_WEIGHTS_FILES = [
   'diffusion_pytorch_model.safetensors',
   'diffusion_pytorch_model.fp16.safetensors',
   'diffusion_pytorch_model.bin',
 ];
 
+/** The same of transformers' `save_pretrained`. */
+export const TRANSFORMERS_WEIGHTS_FILES = [
+  'model.safetensors',
+  'model.fp16.safetensors',
+  'model.bf16.safetensors',
+  'pytorch_model.bin',
+  'pytorch_model.fp16.bin',
+  'pytorch_model.bf16.bin',
+];
+
 /** The weights of one component of a diffusers folder: one file, or shards with an index. */
-export async function openComponent(folder: CheckpointFolder): Promise<OpenedWeights> {
-  for (const file of WEIGHTS_FILES) {
-    const index = `${file}.index.json`;
-    if (await folder.has(index)) return openShards(folder, index);
+export async function openComponent(
+  folder: CheckpointFolder,
+  weightsFiles: readonly string[] = DIFFUSERS_WEIGHTS_FILES,
+): Promise<OpenedWeights> {
+  for (const file of weightsFiles) {
+    for (const index of indexesOf(file)) if (await folder.has(index)) return openShards(folder, index);
     if (await folder.has(file)) {
       return { archive: await openCheckpointFile(await folder.open(file)), files: [`${folder.name}/${file}`] };
     }
   }
-  throw new CheckpointError(`${folder.name}: no weights; expected one of ${WEIGHTS_FILES.join(', ')}`);
+  throw new CheckpointError(
+    `${folder.name}: no weights; expected one of ${weightsFiles.join(', ')}, or one's .index.json and its shards`,
+  );
+}
+
+/** What the index of a file's shards may be called: `a.safetensors.index.json`; of `a.fp16.b` also `a.b.index.fp16.json`. */
+function indexesOf(file: string): readonly string[] {
+  const [name, variant, format] = file.split('.');
+  const own = `${file}.index.json`;
+  return format === undefined ? [own] : [own, `${name}.${format}.index.${variant}.json`];
 }
 
 async function openShards(folder: CheckpointFolder, index: string): Promise<OpenedWeights> {
@@ -38,6 +62,27 @@ async function openShards(folder: CheckpointFolder, index: string): Promise<Open
   return { archive, files: [...shards].sort() };
 }
 
+/** The files of one component of a converted folder. @throws CheckpointError when one has not the size of the manifest. */
+export async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent): Promise<TensorArchive> {
+  const archives: TensorArchive[] = [];
+  try {
+    for (const { name, bytes } of files) {
+      const source = await folder.open(name);
+      if (source.size !== bytes) {
+        await source.close();
+        throw new CheckpointError(
+          `${source.name}: expected ${bytes} bytes, got ${source.size}; convert the checkpoint again`,
+        );
+      }
+      archives.push(await openSafetensors(source));
+    }
+    return joinArchives(folder.name, archives);
+  } catch (error) {
+    await joinArchives(folder.name, archives).close();
+    throw error;
+  }
+}
+
 /** Runs `work`; when it fails, the archive is closed. */
 export async function closingOnError<T>(archive: Pick<TensorArchive, 'close'>, work: () => Promise<T>): Promise<T> {
   try {
@@ -46,4 +91,8 @@ export async function closingOnError<T>(archive: Pick<TensorArchive, 'close'>, w
     await archive.close();
     throw error;
   }
+}
+
+export async function closeAll(...archives: readonly Pick<TensorArchive, 'close'>[]): Promise<void> {
+  await Promise.all(archives.map((archive) => archive.close()));
 }

@@ -1,7 +1,5 @@
-import { joinArchives } from '../src/checkpoint/archive.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
-import { MANIFEST_NAME, type ManifestComponent, parseManifest } from '../src/checkpoint/manifest.ts';
-import { openSafetensors } from '../src/checkpoint/safetensors.ts';
+import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, FormatError, OptionError } from '../src/errors.ts';
 import { DiT } from '../src/models/dit.ts';
@@ -15,7 +13,7 @@ import { DIT_DIFFUSERS } from './key-maps/dit-diffusers.ts';
 import { DIT_ORIGINAL } from './key-maps/dit-original.ts';
 import { type KeyMap, mapTensors } from './key-maps/key-map.ts';
 import { parseLabels } from './labels.ts';
-import { closingOnError, openComponent } from './open-archive.ts';
+import { closeAll, closingOnError, openComponent, openFiles } from './open-archive.ts';
 import { type AutoencoderOptions, openAutoencoder } from './open-autoencoder.ts';
 
 export interface OpenOptions extends UnknownSizes, AutoencoderOptions {
@@ -53,6 +51,8 @@ export async function openDiT(path: string, options: OpenOptions = {}): Promise<
 export async function openConverted(folder: CheckpointFolder): Promise<DiTCheckpoint> {
   const where = `${folder.name}/${MANIFEST_NAME}`;
   const manifest = parseManifest(where, await readText(folder, MANIFEST_NAME));
+  if (manifest.pipeline !== 'DiTPipeline')
+    throw new CheckpointError(`${where}: expected a DiTPipeline, got a ${manifest.pipeline}; open it as one`);
   const files = [...manifest.transformer.files, ...manifest.vae.files];
   const config = parseDiTConfig(where, manifest.transformer.config);
   const vaeConfig = parseAutoencoderKLConfig(where, manifest.vae.config);
@@ -65,31 +65,11 @@ export async function openConverted(folder: CheckpointFolder): Promise<DiTCheckp
     vae: { config: vaeConfig, archive: vae },
     scheduler: manifest.scheduler,
     labels: manifest.labels,
-    defaults: definedOnly(manifest.defaults),
+    defaults: manifest.defaults,
     files: files.map((file) => `${folder.name}/${file.name}`),
     sha256: files.map((file) => file.sha256),
-    close: () => closeBoth(transformer, vae),
+    close: () => closeAll(transformer, vae),
   };
-}
-
-async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent): Promise<TensorArchive> {
-  const archives: TensorArchive[] = [];
-  try {
-    for (const { name, bytes } of files) {
-      const source = await folder.open(name);
-      if (source.size !== bytes) {
-        await source.close();
-        throw new CheckpointError(
-          `${source.name}: expected ${bytes} bytes, got ${source.size}; convert the checkpoint again`,
-        );
-      }
-      archives.push(await openSafetensors(source));
-    }
-    return joinArchives(folder.name, archives);
-  } catch (error) {
-    await joinArchives(folder.name, archives).close();
-    throw error;
-  }
 }
 
 async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Promise<DiTCheckpoint> {
@@ -116,7 +96,7 @@ async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Pr
     defaults: {},
     files: [...files, ...vae.files],
     sha256: [],
-    close: () => closeBoth(transformer, vae.archive),
+    close: () => closeAll(transformer, vae.archive),
   };
 }
 
@@ -143,7 +123,7 @@ async function openOriginal(path: string, options: OpenOptions): Promise<DiTChec
       defaults: {},
       files: [path, ...vae.files],
       sha256: [],
-      close: () => closeBoth(transformer, vae.archive),
+      close: () => closeAll(transformer, vae.archive),
     };
   });
 }
@@ -177,14 +157,4 @@ async function withFittingLabels(checkpoint: DiTCheckpoint): Promise<DiTCheckpoi
   throw new CheckpointError(
     `${checkpoint.name}: expected names for ${transformer.config.numClasses} classes, got ${labels.length}; give --labels of this model`,
   );
-}
-
-async function closeBoth(a: TensorArchive, b: TensorArchive): Promise<void> {
-  await Promise.all([a.close(), b.close()]);
-}
-
-function definedOnly<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

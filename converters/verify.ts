@@ -1,8 +1,10 @@
 import { joinArchives } from '../src/checkpoint/archive.ts';
-import type { ByteSource } from '../src/checkpoint/byte-source.ts';
+import { type ByteSource, takeOver } from '../src/checkpoint/byte-source.ts';
 import { toFloat32 } from '../src/checkpoint/dtypes.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
 import {
+  type ComponentName,
+  componentsOf,
   MANIFEST_NAME,
   type Manifest,
   type ManifestComponent,
@@ -14,9 +16,12 @@ import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tenso
 import { AbortError, CheckpointError, DeltaDiTError } from '../src/errors.ts';
 import { AutoencoderKL } from '../src/models/autoencoder-kl.ts';
 import { DiT } from '../src/models/dit.ts';
-import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
-import type { Shape } from '../src/shape.ts';
-import { checkModel } from './model-parameters.ts';
+import { parseAutoencoderKLConfig, parseDiTConfig, parsePixArtConfig } from '../src/models/parse-config.ts';
+import { PixArt } from '../src/models/pixart.ts';
+import { IS_NULL_CAPTION } from '../src/models/pixart-checkpoint.ts';
+import { parseT5EncoderConfig } from '../src/models/t5-config.ts';
+import { T5Encoder } from '../src/models/t5-encoder.ts';
+import { checkModel, NONE_OPTIONAL } from './model-parameters.ts';
 
 export interface VerifyOptions {
   /** Every file is read twice, for its checksum and for its numbers. */
@@ -58,9 +63,27 @@ export async function verifyCheckpoint(path: string, options: VerifyOptions = {}
   }
   const manifest = parseManifest(`${path}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
   const run = new Verification(folder, manifest, options);
-  await run.component('transformer', (config) => DiT.parameterShapes(parseDiTConfig(path, config)));
-  await run.component('vae', (config) => AutoencoderKL.parameterShapes(parseAutoencoderKLConfig(path, config)));
+  for (const [name, component] of componentsOf(manifest)) await run.component(name, component);
+  if (manifest.pipeline === 'PixArtPipeline') await run.plainFiles(manifest.tokenizer);
   return run.report();
+}
+
+/** Compares tensors with the model that a component's configuration describes. @throws CheckpointError */
+function checkComponent(pipeline: Manifest['pipeline'], name: ComponentName, config: unknown, archive: TensorArchive) {
+  const where = archive.name;
+  if (name === 'vae') {
+    checkModel(where, archive, AutoencoderKL.parameterShapes(parseAutoencoderKLConfig(where, config)));
+  } else if (name === 'textEncoder') {
+    checkModel(where, archive, T5Encoder.parameterShapes(parseT5EncoderConfig(where, config)), NONE_OPTIONAL);
+  } else if (pipeline === 'PixArtPipeline') {
+    checkModel(where, archive, PixArt.parameterShapes(parsePixArtConfig(where, config)), IS_NULL_CAPTION);
+  } else {
+    checkModel(where, archive, DiT.parameterShapes(parseDiTConfig(where, config)), NONE_OPTIONAL);
+  }
+}
+
+function sumOf(files: readonly ManifestFile[]): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 class Verification {
@@ -78,8 +101,9 @@ class Verification {
     private readonly manifest: Manifest,
     private readonly options: VerifyOptions,
   ) {
-    const listed = [...manifest.transformer.files, ...manifest.vae.files];
-    this.totalBytes = 2 * listed.reduce((sum, { bytes }) => sum + bytes, 0);
+    const weights = [...componentsOf(manifest).values()].flatMap(({ files }) => files);
+    const others = manifest.pipeline === 'PixArtPipeline' ? manifest.tokenizer : [];
+    this.totalBytes = 2 * sumOf(weights) + sumOf(others); // weights are read for their checksum, then for their numbers
   }
 
   report(): VerifyReport {
@@ -87,8 +111,7 @@ class Verification {
     return { files, tensors, bytes, nan, infinite, problems };
   }
 
-  async component(name: 'transformer' | 'vae', shapes: (config: unknown) => ReadonlyMap<string, Shape>): Promise<void> {
-    const component = this.manifest[name];
+  async component(name: ComponentName, component: ManifestComponent): Promise<void> {
     const archives: TensorArchive[] = [];
     try {
       for (const file of component.files) {
@@ -101,26 +124,37 @@ class Verification {
       if (count > whole.tensors.size)
         this.problems.push(`${whole.name}: ${count - whole.tensors.size} tensors occur twice`);
       const unread = archives.length < component.files.length; // would be missing as a matter of course
-      if (!unread) await this.noting(async () => checkModel(whole.name, whole, shapes(component.config)));
+      if (!unread) await this.noting(async () => checkComponent(this.manifest.pipeline, name, component.config, whole));
     } finally {
       for (const archive of archives) await archive.close();
     }
   }
 
-  /** One file against the manifest; its tensors, where it can be read at all. */
-  private async file({ name, bytes, sha256 }: ManifestFile): Promise<TensorArchive> {
-    const source = await this.folder.open(name);
-    try {
-      this.files += 1;
-      this.bytes += source.size;
-      if (source.size !== bytes) this.problems.push(`${source.name}: expected ${bytes} bytes, got ${source.size}`);
-      const found = await this.sha256(source);
-      if (found !== sha256) this.problems.push(`${source.name}: expected sha256 ${sha256}, got ${found}`);
-      return await openSafetensors(source);
-    } catch (error) {
-      await source.close();
-      throw error;
+  /** Files that hold no tensors. */
+  async plainFiles(files: readonly ManifestFile[]): Promise<void> {
+    for (const file of files) {
+      await this.noting(async () => {
+        const source = await this.folder.open(file.name);
+        await this.compare(source, file).finally(() => source.close());
+      });
     }
+  }
+
+  /** One file against the manifest; its tensors, where it can be read at all. */
+  private async file(file: ManifestFile): Promise<TensorArchive> {
+    const source = await this.folder.open(file.name);
+    return takeOver(source, async () => {
+      await this.compare(source, file);
+      return openSafetensors(source);
+    });
+  }
+
+  private async compare(source: ByteSource, { bytes, sha256 }: ManifestFile): Promise<void> {
+    this.files += 1;
+    this.bytes += source.size;
+    if (source.size !== bytes) this.problems.push(`${source.name}: expected ${bytes} bytes, got ${source.size}`);
+    const found = await this.sha256(source);
+    if (found !== sha256) this.problems.push(`${source.name}: expected sha256 ${sha256}, got ${found}`);
   }
 
   private async sha256(source: ByteSource): Promise<string> {

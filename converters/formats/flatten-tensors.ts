@@ -96,5 +96,11 @@ function withoutPrefix(tensors: ReadonlyMap<string, TorchTensor>): ReadonlyMap<s
 }
 
 function storedTensor(name: string, tensor: TorchTensor): StoredTensor {
-  return { name, dtype: tensor.dtype, shape: tensor.shape, read: () => tensor.read() };
+  return {
+    name,
+    dtype: tensor.dtype,
+    shape: tensor.shape,
+    read: () => tensor.read(),
+    ...(tensor.isContiguous && { readElements: (start, count) => tensor.readElements(start, count) }),
+  };
 }

@@ -46,6 +46,18 @@ export class TorchTensor {
     assertInStorage(storage, dtype, view);
   }
 
+  /** Whether the elements lie side by side in the storage, in their own order. */
+  get isContiguous(): boolean {
+    return isContiguous(this.view);
+  }
+
+  /** `count` elements of a contiguous tensor from the element `start`, little-endian. */
+  async readElements(start: number, count: number): Promise<Uint8Array> {
+    const size = bytesPerElement(this.dtype);
+    const bytes = await this.storage.read((this.view.offset + start) * size, count * size);
+    return this.storage.bigEndian ? swapped(bytes, this.dtype) : bytes;
+  }
+
   /** The elements, row-major, little-endian, without gaps. */
   async read(): Promise<Uint8Array> {
     const size = bytesPerElement(this.dtype);

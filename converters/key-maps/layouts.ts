@@ -1,17 +1,31 @@
 import { bytesPerElement } from '../../src/checkpoint/dtypes.ts';
-import type { StoredTensor } from '../../src/checkpoint/stored-tensor.ts';
+import { type DivisibleTensor, isDivisible, type StoredTensor } from '../../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../../src/errors.ts';
 import { sameShape } from '../../src/shape.ts';
 
+/** How much of a matrix is held beside its transpose, where the file can be read in pieces. */
+const BAND_BYTES = 16 * 2 ** 20;
+
 /** [out,in] → [in,out]. */
-export function transposed(name: string, tensor: StoredTensor): StoredTensor {
+export function transposed(name: string, tensor: StoredTensor, bandBytes = BAND_BYTES): StoredTensor {
   const [rows = 0, columns = 0] = tensor.shape;
   const size = bytesPerElement(tensor.dtype);
+  const inBands = async (matrix: DivisibleTensor) => {
+    const out = new Uint8Array(rows * columns * size);
+    const most = Math.max(1, Math.floor(bandBytes / (columns * size)));
+    for (let top = 0; top < rows; top += most) {
+      const height = Math.min(most, rows - top);
+      const bytes = await matrix.readElements(top * columns, height * columns);
+      transposeInto(out, bytes, size, { rows, top, height, columns });
+    }
+    return out;
+  };
   return {
     name,
     dtype: tensor.dtype,
     shape: [columns, rows],
-    read: async () => transposeMatrix(await tensor.read(), size, rows, columns),
+    read: async () =>
+      isDivisible(tensor) ? inBands(tensor) : transposeMatrix(await tensor.read(), size, rows, columns),
   };
 }
 
@@ -80,26 +94,40 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Side of the squares in which a matrix is walked, so that both sides of the copy stay in cache. */
-const TILE = 32;
+const TILE = 16;
 
 type Elements = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
 
 function transposeMatrix(bytes: Uint8Array, size: number, rows: number, columns: number): Uint8Array {
-  const from = elements(bytes, size);
   const out = new Uint8Array(bytes.length);
-  const to = elements(out, size) as Uint32Array; // one static type for four element widths
-  const source = from as Uint32Array;
-  for (let top = 0; top < rows; top += TILE) {
+  transposeInto(out, bytes, size, { rows, top: 0, height: rows, columns });
+  return out;
+}
+
+/** Neighbouring rows of a matrix. */
+interface Band {
+  /** Of the whole matrix. */
+  readonly rows: number;
+  /** The band's first row, and how many it has. */
+  readonly top: number;
+  readonly height: number;
+  readonly columns: number;
+}
+
+/** Writes a band's rows as columns of the transpose. */
+function transposeInto(out: Uint8Array, bytes: Uint8Array, size: number, { rows, top, height, columns }: Band): void {
+  const source = elements(bytes, size) as Uint32Array; // one static type for four element widths
+  const to = elements(out, size) as Uint32Array;
+  for (let upper = 0; upper < height; upper += TILE) {
     for (let left = 0; left < columns; left += TILE) {
-      const bottom = Math.min(top + TILE, rows);
+      const lower = Math.min(upper + TILE, height);
       const right = Math.min(left + TILE, columns);
-      for (let row = top; row < bottom; row++) {
+      for (let row = upper; row < lower; row++) {
         for (let column = left; column < right; column++)
-          to[column * rows + row] = source[row * columns + column] as number;
+          to[column * rows + top + row] = source[row * columns + column] as number;
       }
     }
   }
-  return out;
 }
 
 function elements(bytes: Uint8Array, size: number): Elements {

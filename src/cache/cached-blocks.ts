@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../errors.ts';
-import { type Block, type BlockRunner, runBlock } from '../models/block.ts';
+import { type Block, type BlockRunner, type Modulation, runBlock } from '../models/block.ts';
 import { addResidual, residual } from './delta.ts';
 import { type CachePlan, isTakenAfter, type PlanStep, type Span } from './plan.ts';
 
@@ -36,9 +36,9 @@ export class CachedBlocks {
     this.kept.clear();
   }
 
-  private async run<C>(
+  private async run<C, M extends Modulation>(
     step: PlanStep,
-    blocks: readonly Block<C>[],
+    blocks: readonly Block<C, M>[],
     tokens: tf.Tensor3D,
     cond: C,
   ): Promise<tf.Tensor3D> {
@@ -64,9 +64,9 @@ export class CachedBlocks {
   }
 
   /** One block, or the span that is reused: the tokens after it and how many blocks that was. */
-  private advance<C>(
+  private advance<C, M extends Modulation>(
     step: PlanStep,
-    blocks: readonly Block<C>[],
+    blocks: readonly Block<C, M>[],
     index: number,
     h: tf.Tensor3D,
     cond: C,
@@ -80,7 +80,7 @@ export class CachedBlocks {
       return [this.plan.keeps === 'delta' ? addResidual(h, kept) : kept.clone(), reuse.count];
     }
     this.computed += 1;
-    return [runBlock(blocks[index] as Block<C>, h, cond), 1];
+    return [runBlock(blocks[index] as Block<C, M>, h, cond), 1];
   }
 
   private keep(span: Span, hOut: tf.Tensor3D, hIn: tf.Tensor3D): void {

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Block, BlockRunner, Branch } from '../models/block.ts';
+import type { Block, BlockRunner, Branch, Modulation } from '../models/block.ts';
 import { residual } from './delta.ts';
 
 /** A block that also keeps the residual of its last evaluation. */
-export interface RecordedBlock<C> extends Block<C> {
+export interface RecordedBlock<C, M extends Modulation = Modulation> extends Block<C, M> {
   /** The residual [N,T,D] of the last evaluation, handed over; undefined when it was not evaluated since. */
   takeDelta(): tf.Tensor3D | undefined;
   /** Frees what is kept. */
@@ -11,7 +11,7 @@ export interface RecordedBlock<C> extends Block<C> {
 }
 
 /** Wraps a block with the same interface; it records h_out − h_in each time its branches have run. */
-export function recordDeltas<C>(block: Block<C>): RecordedBlock<C> {
+export function recordDeltas<C, M extends Modulation>(block: Block<C, M>): RecordedBlock<C, M> {
   let hIn: tf.Tensor3D | undefined;
   let delta: tf.Tensor3D | undefined;
   const last = block.branches.length - 1;
@@ -31,7 +31,7 @@ export function recordDeltas<C>(block: Block<C>): RecordedBlock<C> {
     return out;
   };
   const branches = block.branches.map(
-    (branch, index): Branch => ({
+    (branch, index): Branch<M> => ({
       name: branch.name,
       raw: (x, mod, hooks) => branch.raw(x, mod, hooks),
       merge: (x, raw, mod) => recorded(index, x, () => branch.merge(x, raw, mod)),

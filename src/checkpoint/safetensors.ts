@@ -137,5 +137,12 @@ function parseMetadata(file: string, fields: JsonObject): ReadonlyMap<string, st
 }
 
 function storedTensor(source: ByteSource, dataStart: number, { name, dtype, shape, begin, end }: Entry): StoredTensor {
-  return { name, dtype, shape, read: () => source.read(dataStart + begin, end - begin) };
+  const size = bytesPerElement(dtype);
+  return {
+    name,
+    dtype,
+    shape,
+    read: () => source.read(dataStart + begin, end - begin),
+    readElements: (start, count) => source.read(dataStart + begin + start * size, count * size),
+  };
 }

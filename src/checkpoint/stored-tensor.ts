@@ -26,6 +26,18 @@ export interface StoredTensor {
   readonly shape: Shape;
   /** The elements, row-major, little-endian, without gaps: `elementCount(shape) * bytesPerElement(dtype)` bytes. */
   read(): Promise<Uint8Array>;
+  /**
+   * `count` elements from the element `start`, in the order of `read`, and none of the others. Absent where the elements
+   * do not lie side by side in the file.
+   */
+  readElements?(start: number, count: number): Promise<Uint8Array>;
+}
+
+/** A tensor of which a piece can be read alone. */
+export type DivisibleTensor = StoredTensor & Required<Pick<StoredTensor, 'readElements'>>;
+
+export function isDivisible(tensor: StoredTensor): tensor is DivisibleTensor {
+  return tensor.readElements !== undefined;
 }
 
 /** The tensors of one checkpoint, whatever its format. `close` releases the files. */

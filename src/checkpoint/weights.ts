@@ -51,7 +51,7 @@ export class Weights {
     for (const tensor of this.archive.tensors.values()) {
       if (tensor.name !== path && !tensor.name.startsWith(`${path}.`)) continue;
       const values = toFloat32(await tensor.read(), tensor.dtype);
-      this.loaded.set(tensor.name, tf.tensor(values, [...tensor.shape], 'float32'));
+      this.loaded.set(tensor.name, handedOver(tf.tensor(values, [...tensor.shape], 'float32')));
     }
   }
 
@@ -73,6 +73,21 @@ export class Weights {
     for (const tensor of this.loaded.values()) tensor.dispose();
     this.loaded.clear();
   }
+}
+
+/**
+ * A backend may take a tensor's values over only when it first computes with it, and native TensorFlow holds them twice
+ * from then until the next garbage collection: so it is done at once, while little has been read.
+ */
+function handedOver(tensor: tf.Tensor): tf.Tensor {
+  if (tensor.rank > 0 && tensor.size > 0) {
+    tf.slice(
+      tensor,
+      tensor.shape.map(() => 0),
+      tensor.shape.map(() => 1),
+    ).dispose();
+  }
+  return tensor;
 }
 
 /** How many names an error lists before it only counts. */

@@ -10,8 +10,10 @@ const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
   ddim: 'DDIM',
   ddpm: 'DDPM',
   'dpm-solver++': 'DPM++ 2M',
+  lcm: 'LCM',
   'ddpm-original': 'DDPM (DiT)',
   'ddim-original': 'DDIM (DiT)',
+  'lcm-original': 'LCM (PixArt)',
 };
 
 /** The settings of a picture, for its PNG: `parameters` as galleries read it, and JSON that can repeat it. */

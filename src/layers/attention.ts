@@ -2,15 +2,15 @@ import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
 import { OptionError } from '../errors.ts';
-import { selfAttention } from '../ops/attention.ts';
+import { crossAttention, selfAttention } from '../ops/attention.ts';
 import { Composite } from './composite.ts';
-import type { BranchHooks } from './hooks.ts';
-import { hookedLinear } from './hooks.ts';
+import { type BranchHooks, hookedLinear } from './hooks.ts';
 import { Linear } from './linear.ts';
 import { single } from './tensors.ts';
 
-export interface SelfAttentionConfig {
+export interface AttentionConfig {
   readonly hiddenSize: number;
+  /** A divisor of `hiddenSize`. */
   readonly numHeads: number;
 }
 
@@ -21,16 +21,12 @@ export class SelfAttention extends Composite {
   private readonly proj: Linear;
 
   constructor(
-    private readonly sizes: SelfAttentionConfig,
+    private readonly sizes: AttentionConfig,
     stored?: WeightScope,
   ) {
     super();
-    const { hiddenSize, numHeads } = sizes;
-    if (hiddenSize % numHeads !== 0) {
-      throw new OptionError(
-        `numHeads: ${hiddenSize} features cannot be split over ${numHeads} heads; give a divisor of ${hiddenSize}`,
-      );
-    }
+    const { hiddenSize } = sizes;
+    checkHeads(sizes);
     this.qkv = this.child(
       'qkv',
       new Linear({ inFeatures: hiddenSize, outFeatures: 3 * hiddenSize }, stored?.at('qkv')),
@@ -57,3 +53,58 @@ export class SelfAttention extends Composite {
   }
 }
 serialization.registerClass(SelfAttention);
+
+/** Multi-head attention of tokens to a caption (PixArt_blocks.py MultiHeadCrossAttention), keys and values fused. */
+export class CrossAttention extends Composite {
+  static readonly className = 'CrossAttention';
+  private readonly qLinear: Linear;
+  private readonly kvLinear: Linear;
+  private readonly proj: Linear;
+
+  constructor(
+    private readonly sizes: AttentionConfig,
+    stored?: WeightScope,
+  ) {
+    super();
+    const { hiddenSize } = sizes;
+    checkHeads(sizes);
+    const linear = (name: string, outFeatures: number) =>
+      this.child(name, new Linear({ inFeatures: hiddenSize, outFeatures }, stored?.at(name)));
+    this.qLinear = linear('q_linear', hiddenSize);
+    this.kvLinear = linear('kv_linear', 2 * hiddenSize);
+    this.proj = linear('proj', hiddenSize);
+  }
+
+  /**
+   * @param inputs [x [N,T,D], y [N,L,D]], and a bias [N,1,1,L] where some of y is masked (see `keyBias`)
+   * @returns [N,T,D]
+   */
+  override call(inputs: tf.Tensor | tf.Tensor[], hooks: BranchHooks = {}): tf.Tensor3D {
+    const [x, y, bias] = inputs as [tf.Tensor3D, tf.Tensor3D, tf.Tensor4D?];
+    return tf.tidy(() => {
+      const q = hookedLinear(hooks, 'q_linear', this.qLinear, x); // [N,T,D]
+      const attend = () => {
+        const kv = hookedLinear(hooks, 'kv_linear', this.kvLinear, y); // [N,L,2·D]
+        return crossAttention(q, kv, this.sizes.numHeads, { bias }); // [N,T,D]
+      };
+      const heads = hooks.attention ? hooks.attention(q, attend) : attend();
+      return hookedLinear(hooks, 'proj', this.proj, heads); // [N,T,D]
+    });
+  }
+
+  override computeOutputShape(inputShape: (number | null)[][]): (number | null)[] {
+    return inputShape[0] ?? [];
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.sizes };
+  }
+}
+serialization.registerClass(CrossAttention as unknown as serialization.SerializableConstructor<CrossAttention>);
+
+function checkHeads({ hiddenSize, numHeads }: AttentionConfig): void {
+  if (hiddenSize % numHeads === 0) return;
+  throw new OptionError(
+    `numHeads: ${hiddenSize} features cannot be split over ${numHeads} heads; give a divisor of ${hiddenSize}`,
+  );
+}

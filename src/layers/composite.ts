@@ -15,7 +15,7 @@ export abstract class Composite extends layers.Layer implements Parametrised {
     super({ trainable: false });
   }
 
-  /** Registers a sub-layer under its name in the checkpoint. */
+  /** Registers a sub-layer under its name in the checkpoint; an empty name: its parameters stand beside those names. */
   protected child<L extends ChildLayer>(name: string, layer: L): L {
     this.children.set(name, layer);
     return layer;
@@ -24,7 +24,7 @@ export abstract class Composite extends layers.Layer implements Parametrised {
   parameterShapes(): ReadonlyMap<string, Shape> {
     const shapes = new Map<string, Shape>();
     for (const [name, layer] of this.children) {
-      for (const [path, shape] of layer.parameterShapes()) shapes.set(`${name}.${path}`, shape);
+      for (const [path, shape] of layer.parameterShapes()) shapes.set(name === '' ? path : `${name}.${path}`, shape);
     }
     return shapes;
   }

@@ -8,9 +8,11 @@ import { outputShape, single } from './tensors.ts';
 export interface LinearConfig {
   readonly inFeatures: number;
   readonly outFeatures: number;
+  /** Default true. */
+  readonly useBias?: boolean;
 }
 
-/** x·kernel + bias. `kernel` [in,out] is PyTorch's `weight` transposed; `bias` [out]. */
+/** x·kernel + bias. `kernel` [in,out] is PyTorch's `weight` transposed; `bias` [out], where it has one. */
 export class Linear extends ParameterLayer {
   static readonly className = 'Linear';
 
@@ -18,12 +20,14 @@ export class Linear extends ParameterLayer {
     private readonly sizes: LinearConfig,
     stored?: WeightScope,
   ) {
-    super({ ...sizes }, { kernel: [sizes.inFeatures, sizes.outFeatures], bias: [sizes.outFeatures] }, stored);
+    const { inFeatures, outFeatures, useBias = true } = sizes;
+    super({ ...sizes }, { kernel: [inFeatures, outFeatures], ...(useBias && { bias: [outFeatures] }) }, stored);
   }
 
   /** @param inputs [..., in] @returns [..., out] */
   override call<T extends tf.Tensor>(inputs: T | tf.Tensor[]): T {
-    return linear(single<T>(inputs), this.parameter('kernel'), this.parameter('bias'));
+    const { useBias = true } = this.sizes;
+    return linear(single<T>(inputs), this.parameter('kernel'), useBias ? this.parameter('bias') : undefined);
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

@@ -14,41 +14,54 @@ export interface Modulation {
   readonly gateMlp: tf.Tensor2D;
 }
 
-/** One residual branch of a block. Inputs are borrowed, results are fresh. */
-export interface Branch {
+/** One residual branch of a block; `M` is what the block's modulation gives. Inputs are borrowed, results are fresh. */
+export interface Branch<M extends Modulation = Modulation> {
   readonly name: BranchName;
   /** The branch before its gate, biases included: [N,T,D] → [N,T,D]. */
-  raw(x: tf.Tensor3D, mod: Modulation, hooks?: BranchHooks): tf.Tensor3D;
-  /** x + gate·raw. */
-  merge(x: tf.Tensor3D, raw: tf.Tensor3D, mod: Modulation): tf.Tensor3D;
+  raw(x: tf.Tensor3D, mod: M, hooks?: BranchHooks): tf.Tensor3D;
+  /** x + gate·raw; x + raw where the branch has no gate. */
+  merge(x: tf.Tensor3D, raw: tf.Tensor3D, mod: M): tf.Tensor3D;
   /** Equals `merge(x, raw(x, mod), mod)`; what runners call unless they record or replace `raw`. */
-  apply(x: tf.Tensor3D, mod: Modulation): tf.Tensor3D;
+  apply(x: tf.Tensor3D, mod: M): tf.Tensor3D;
 }
 
-/** A transformer block as a runner sees it; `C` is the model's conditioning, which a runner only passes on. */
-export interface Block<C> {
-  modulation(cond: C): Modulation;
-  readonly branches: readonly Branch[];
+/**
+ * A transformer block as a runner sees it. `C` is the model's conditioning and `M` what the block makes of it, for all
+ * its branches; a runner only passes them on.
+ */
+export interface Block<C, M extends Modulation = Modulation> {
+  modulation(cond: C): M;
+  readonly branches: readonly Branch<M>[];
 }
 
 /**
  * How a model's blocks are run: the seam between models and caches. Borrows `tokens` [N,T,D] and `cond`, gives fresh
  * tokens [N,T,D]. A promise, so that a runner may await a value in mid-forward.
  */
-export type BlockRunner = <C>(blocks: readonly Block<C>[], tokens: tf.Tensor3D, cond: C) => Promise<tf.Tensor3D>;
+export type BlockRunner = <C, M extends Modulation>(
+  blocks: readonly Block<C, M>[],
+  tokens: tf.Tensor3D,
+  cond: C,
+) => Promise<tf.Tensor3D>;
 
 /** A branch x + gate·raw(x), the gate picked from the modulation. */
-export function gatedBranch(
+export function gatedBranch<M extends Modulation>(
   name: BranchName,
-  gate: (mod: Modulation) => tf.Tensor2D,
-  raw: (x: tf.Tensor3D, mod: Modulation, hooks?: BranchHooks) => tf.Tensor3D,
-): Branch {
-  const merge = (x: tf.Tensor3D, y: tf.Tensor3D, mod: Modulation) => gateResidual(x, y, gate(mod));
+  gate: (mod: M) => tf.Tensor2D,
+  raw: Branch<M>['raw'],
+): Branch<M> {
+  const merge = (x: tf.Tensor3D, y: tf.Tensor3D, mod: M) => gateResidual(x, y, gate(mod));
   return { name, raw, merge, apply: (x, mod) => tf.tidy(() => merge(x, raw(x, mod), mod)) };
 }
 
+/** A branch x + raw(x), without a gate. */
+export function plainBranch<M extends Modulation>(name: BranchName, raw: Branch<M>['raw']): Branch<M> {
+  const merge = (x: tf.Tensor3D, y: tf.Tensor3D): tf.Tensor3D => tf.add(x, y);
+  return { name, raw, merge, apply: (x, mod) => tf.tidy(() => merge(x, raw(x, mod))) };
+}
+
 /** Computes one block, in one tidy. */
-export function runBlock<C>(block: Block<C>, tokens: tf.Tensor3D, cond: C): tf.Tensor3D {
+export function runBlock<C, M extends Modulation>(block: Block<C, M>, tokens: tf.Tensor3D, cond: C): tf.Tensor3D {
   return tf.tidy(() => {
     const mod = block.modulation(cond);
     return block.branches.reduce((x, branch) => branch.apply(x, mod), tokens.clone()); // [N,T,D]

@@ -16,13 +16,16 @@ export function parameterShapesOf(parts: readonly ModelPart[]): ReadonlyMap<stri
   );
 }
 
+/** Reads a part's own parameters, and nothing else that may lie under its path, and builds it. */
+export async function buildPart({ path, layer }: ModelPart, weights: Weights): Promise<void> {
+  for (const name of layer.parameterShapes().keys()) await weights.load(`${path}.${name}`);
+  layer.build([]);
+}
+
 /** Reads and builds part by part, so that only one part's weights are held twice. Frees everything when one fails. */
 export async function buildParts(parts: readonly ModelPart[], weights: Weights): Promise<void> {
   try {
-    for (const { path, layer } of parts) {
-      await weights.load(path);
-      layer.build([]);
-    }
+    for (const part of parts) await buildPart(part, weights);
   } catch (error) {
     disposeParts(parts);
     throw error;

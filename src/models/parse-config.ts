@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import type { AutoencoderKLConfig } from './autoencoder-kl.ts';
 import type { DiTConfig } from './dit-config.ts';
+import type { PixArtConfig } from './pixart-config.ts';
 
 const size = z.number().int().positive();
 
@@ -27,6 +28,26 @@ const DIT_CONFIG = z
   .refine((c) => c.inputSize % c.patchSize === 0, 'inputSize is no multiple of patchSize')
   .refine((c) => c.outChannels >= c.inChannels, 'outChannels is less than inChannels');
 
+const PIXART_CONFIG = z
+  .object({
+    hiddenSize: size.multipleOf(4),
+    depth: size.max(MAX_DEPTH),
+    numHeads: size,
+    patchSize: size,
+    mlpRatio: z.number().positive(),
+    inChannels: size,
+    outChannels: size,
+    inputSize: size,
+    captionChannels: size,
+    interpolationScale: z.number().positive(),
+    microConditions: z.boolean(),
+    normEps: z.number().positive(),
+  })
+  .refine((c) => c.hiddenSize % c.numHeads === 0, 'hiddenSize is no multiple of numHeads')
+  .refine((c) => c.inputSize % c.patchSize === 0, 'inputSize is no multiple of patchSize')
+  .refine((c) => c.outChannels >= c.inChannels, 'outChannels is less than inChannels')
+  .refine((c) => !c.microConditions || c.hiddenSize % 3 === 0, 'hiddenSize is no multiple of 3, for microConditions');
+
 const AUTOENCODER_CONFIG = z
   .object({
     blockOutChannels: z.array(size).min(1).max(MAX_LEVELS),
@@ -44,6 +65,11 @@ const AUTOENCODER_CONFIG = z
 /** @throws CheckpointError that lists every field that does not fit. */
 export function parseDiTConfig(where: string, json: unknown): DiTConfig {
   return parse(where, DIT_CONFIG, json);
+}
+
+/** @throws CheckpointError that lists every field that does not fit. */
+export function parsePixArtConfig(where: string, json: unknown): PixArtConfig {
+  return parse(where, PIXART_CONFIG, json);
 }
 
 /** @throws CheckpointError that lists every field that does not fit. */

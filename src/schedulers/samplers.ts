@@ -4,11 +4,27 @@ import { OriginalDDIMSampler } from './ddim-original.ts';
 import { DDPMSampler } from './ddpm.ts';
 import { OriginalDDPMSampler } from './ddpm-original.ts';
 import { DPMSolverSampler } from './dpm-solver.ts';
+import { LCMSampler } from './lcm.ts';
 import type { Sampler } from './sampler.ts';
-import { ddimConfig, ddpmConfig, dpmSolverConfig, noiseSchedule, type SchedulerRecord } from './scheduler-config.ts';
+import {
+  ddimConfig,
+  ddpmConfig,
+  dpmSolverConfig,
+  lcmConfig,
+  noiseSchedule,
+  type SchedulerRecord,
+} from './scheduler-config.ts';
 
-/** The samplers by name: diffusers' schedulers, and two of facebookresearch/DiT. */
-export const SAMPLER_NAMES = ['ddim', 'ddpm', 'dpm-solver++', 'ddpm-original', 'ddim-original'] as const;
+/** The samplers by name: diffusers' schedulers, two of facebookresearch/DiT, and PixArt-alpha's for its LCM. */
+export const SAMPLER_NAMES = [
+  'ddim',
+  'ddpm',
+  'dpm-solver++',
+  'lcm',
+  'ddpm-original',
+  'ddim-original',
+  'lcm-original',
+] as const;
 export type SamplerName = (typeof SAMPLER_NAMES)[number];
 
 export interface SamplerOptions {
@@ -43,6 +59,11 @@ const SAMPLERS: Readonly<Record<SamplerName, NamedSampler>> = {
     className: 'DPMSolverMultistepScheduler',
     addsNoise: false,
   },
+  lcm: {
+    create: (steps, scheduler) => new LCMSampler(steps, lcmConfig(scheduler)),
+    className: 'LCMScheduler',
+    addsNoise: true,
+  },
   'ddpm-original': {
     create: (steps, scheduler) => new OriginalDDPMSampler(steps, noiseSchedule(scheduler)),
     addsNoise: true,
@@ -50,6 +71,10 @@ const SAMPLERS: Readonly<Record<SamplerName, NamedSampler>> = {
   'ddim-original': {
     create: (steps, scheduler, eta) => new OriginalDDIMSampler(steps, noiseSchedule(scheduler), eta),
     addsNoise: 'eta',
+  },
+  'lcm-original': {
+    create: (steps, scheduler) => new LCMSampler(steps, lcmConfig(scheduler), 'original'),
+    addsNoise: true,
   },
 };
 

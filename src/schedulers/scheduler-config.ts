@@ -3,6 +3,7 @@ import { CheckpointError } from '../errors.ts';
 import { DDIM_DEFAULTS, type DDIMConfig } from './ddim.ts';
 import { DDPM_DEFAULTS, type DDPMConfig } from './ddpm.ts';
 import { DPM_SOLVER_DEFAULTS, type DPMSolverConfig } from './dpm-solver.ts';
+import { LCM_DEFAULTS, type LCMConfig } from './lcm.ts';
 import type { NoiseSchedule } from './noise-schedule.ts';
 
 /** diffusers' scheduler_config.json, of whichever scheduler class. */
@@ -58,6 +59,22 @@ const DPM_SOLVER_SCHEMA = z.object({
   use_flow_sigmas: z.literal(false).default(false),
 });
 
+const LCM_SCHEMA = z
+  .object({
+    ...STEPPING,
+    ...CLIPPING,
+    beta_start: NOISE.beta_start.default(0.00085),
+    beta_end: NOISE.beta_end.default(0.012),
+    beta_schedule: NOISE.beta_schedule.default('scaled_linear'),
+    clip_sample: z.boolean().default(false),
+    original_inference_steps: z.number().int().positive().default(50),
+    timestep_scaling: z.number().positive().default(10),
+  })
+  .refine((c) => c.original_inference_steps <= c.num_train_timesteps, {
+    path: ['original_inference_steps'],
+    error: 'expected at most num_train_timesteps',
+  });
+
 /**
  * Settings for DDIM out of a scheduler_config.json. Unknown keys are ignored; an empty record gives DDIM_DEFAULTS.
  * @throws CheckpointError naming a setting that is not supported. So do the others.
@@ -92,6 +109,19 @@ export function dpmSolverConfig(json: SchedulerRecord): DPMSolverConfig {
     lowerOrderFinal: c.lower_order_final,
     eulerAtFinal: c.euler_at_final,
     finalSigmasType: c.final_sigmas_type,
+  };
+}
+
+/** Settings for LCM; an empty record gives LCM_DEFAULTS. */
+export function lcmConfig(json: SchedulerRecord): LCMConfig {
+  if (isEmpty(json)) return LCM_DEFAULTS;
+  const c = parsed(LCM_SCHEMA, json);
+  return {
+    ...noise(c),
+    ...clipping(c),
+    predictionType: c.prediction_type,
+    originalInferenceSteps: c.original_inference_steps,
+    timestepScaling: c.timestep_scaling,
   };
 }
 

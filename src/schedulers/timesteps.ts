@@ -68,6 +68,29 @@ export function stridedTimesteps(steps: number, numTrainTimesteps: number): Time
   return descending(steps, (k) => k * stride);
 }
 
+/** The timesteps that a consistency model was distilled over: a grid whose last is the last of all. */
+export interface ConsistencyGrid {
+  readonly numTrainTimesteps: number;
+  readonly originalInferenceSteps: number;
+}
+
+/**
+ * Some of a consistency model's timesteps, from the last on: evenly spread as diffusers' LCMScheduler lays them, or
+ * with the whole stride of the original (PixArt-alpha diffusion/lcm_scheduler.py), which ends earlier.
+ * @throws OptionError unless 1 ≤ steps ≤ originalInferenceSteps.
+ */
+export function consistencyTimesteps(
+  steps: number,
+  { numTrainTimesteps, originalInferenceSteps }: ConsistencyGrid,
+  variant: 'diffusers' | 'original',
+): Timestep[] {
+  checkSteps(steps, originalInferenceSteps);
+  const spacing = Math.floor(numTrainTimesteps / originalInferenceSteps);
+  const stride = originalInferenceSteps / steps;
+  const skipped = (i: number) => (variant === 'diffusers' ? Math.floor(i * stride) : i * Math.floor(stride));
+  return Array.from({ length: steps }, (_, i) => (originalInferenceSteps - skipped(i)) * spacing - 1);
+}
+
 /** at(steps − 1) … at(0) */
 function descending(steps: number, at: (k: number) => number): Timestep[] {
   return Array.from({ length: steps }, (_, i) => at(steps - 1 - i));

@@ -1,33 +1,17 @@
 // DiT-XL/2 at full width against PyTorch, by command only (it needs 2.7 GB of disk and about 6 GB of memory):
 //   python test/fixtures/make_xl.py --out DIR       # torch; writes dit-xl.pt and PyTorch's output of one forward
 //   npm run build && node test/full-width/run.mjs DIR [--backend tensorflow]
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { memoryUsage } from 'node:process';
 import * as tf from '@tensorflow/tfjs-core';
 import { convertCheckpoint, DiT, openDiT, useBackend, Weights } from '../../dist/index.mjs';
+import { readFixture, relativeL2 } from './reference.mjs';
 
 const [folder = '.', , backend] = process.argv.slice(2);
 const vae = new URL('../fixtures/parity/dit-tiny-diffusers', import.meta.url).pathname;
 const gigabytes = (bytes) => `${(bytes / 1e9).toFixed(2)} GB`;
 const seconds = (from) => `${((performance.now() - from) / 1000).toFixed(1)} s`;
-
-/** The tensors of a small safetensors file, as float32 (integers too). */
-function readFixture(path) {
-  const bytes = readFileSync(path);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length));
-  const values = ({ dtype, data_offsets: [begin, end] }) => {
-    const data = bytes.subarray(8 + length + begin, 8 + length + end);
-    const copy = data.buffer.slice(data.byteOffset, data.byteOffset + data.length);
-    return dtype === 'F32' ? new Float32Array(copy) : Float32Array.from(new Int32Array(copy));
-  };
-  return Object.fromEntries(
-    Object.entries(header)
-      .filter(([name]) => name !== '__metadata__')
-      .map(([name, entry]) => [name, { shape: entry.shape, values: values(entry) }]),
-  );
-}
 
 async function forward(checkpoint, fixture) {
   const weights = new Weights(checkpoint.transformer.archive);
@@ -45,15 +29,6 @@ async function forward(checkpoint, fixture) {
   dit.dispose();
   weights.dispose();
   return got;
-}
-
-function relativeL2(got, expected) {
-  let [difference, size] = [0, 0];
-  expected.forEach((value, i) => {
-    difference += (got[i] - value) ** 2;
-    size += value ** 2;
-  });
-  return Math.sqrt(difference / size);
 }
 
 const report = await useBackend(backend);

@@ -4,6 +4,7 @@ import { CheckpointError } from '../../src/errors.ts';
 import { Composite } from '../../src/layers/composite.ts';
 import { Linear } from '../../src/layers/linear.ts';
 import { Mlp } from '../../src/layers/mlp.ts';
+import { ScaleShiftTable } from '../../src/layers/scale-shift-table.ts';
 import { expectNoLeak } from '../support/memory.ts';
 import { randomWeights } from '../support/random-weights.ts';
 
@@ -56,6 +57,27 @@ describe('Composite', () => {
       expect(nested.disposeWeights()).toBe(5);
       weights.dispose();
     });
+  });
+});
+
+/** A layer with a parameter of its own beside its sub-layers. */
+class WithOwn extends Composite {
+  static readonly className = 'WithOwnForTest';
+
+  constructor(stored?: WeightScope) {
+    super();
+    this.child('', new ScaleShiftTable({ rows: 2, hiddenSize: 4 }, stored));
+    this.child('last', new Linear({ inFeatures: 4, outFeatures: 3 }, stored?.at('last')));
+  }
+}
+
+it('parameters of its own stand beside the names of its sub-layers', async () => {
+  await expectNoLeak(async () => {
+    const shapes = new WithOwn().parameterShapes();
+    expect([...shapes.keys()]).toEqual(['scale_shift_table', 'last.kernel', 'last.bias']);
+    const layer = new WithOwn((await randomWeights(shapes)).scope('layer'));
+    layer.build();
+    expect(layer.disposeWeights()).toBe(3);
   });
 });
 

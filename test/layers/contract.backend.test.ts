@@ -2,16 +2,26 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { layers } from '@tensorflow/tfjs-layers';
 import type { WeightScope } from '../../src/checkpoint/weights.ts';
 import { CheckpointError } from '../../src/errors.ts';
-import { SelfAttention } from '../../src/layers/attention.ts';
+import { CrossAttention, SelfAttention } from '../../src/layers/attention.ts';
+import { CaptionProjection } from '../../src/layers/caption-projection.ts';
 import { Conv2d } from '../../src/layers/conv2d.ts';
 import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../../src/layers/embedders.ts';
 import { GroupNorm } from '../../src/layers/group-norm.ts';
 import { Linear } from '../../src/layers/linear.ts';
 import { Mlp } from '../../src/layers/mlp.ts';
 import type { Parametrised } from '../../src/layers/parameter-layer.ts';
+import { RmsNorm } from '../../src/layers/rms-norm.ts';
+import { ScaleShiftTable } from '../../src/layers/scale-shift-table.ts';
+import { T5Attention } from '../../src/layers/t5-attention.ts';
+import { RelativeAttentionBias, TokenEmbedding } from '../../src/layers/t5-embeddings.ts';
+import { T5FeedForward } from '../../src/layers/t5-feed-forward.ts';
 import { Decoder, ResnetBlock, SpatialAttention } from '../../src/models/autoencoder-kl.ts';
 import { DiTBlock, FinalLayer } from '../../src/models/dit.ts';
 import type { DiTConfig } from '../../src/models/dit-config.ts';
+import { PixArtBlock, T2IFinalLayer } from '../../src/models/pixart-block.ts';
+import type { PixArtConfig } from '../../src/models/pixart-config.ts';
+import type { T5EncoderConfig } from '../../src/models/t5-config.ts';
+import { T5FeedForwardLayer, T5SelfAttentionLayer } from '../../src/models/t5-layers.ts';
 import { elementCount, type Shape } from '../../src/shape.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { randomTensor, randomWeights } from '../support/random-weights.ts';
@@ -22,6 +32,8 @@ interface Sample {
   readonly make: (stored?: WeightScope) => OurLayer;
   /** Shapes of what it is applied to. */
   readonly inputs: readonly Shape[];
+  /** Whether that are ids, 0 to 3. */
+  readonly ids?: true;
 }
 
 const DIT: DiTConfig = {
@@ -37,6 +49,20 @@ const DIT: DiTConfig = {
   frequencyShift: 0,
   normEps: 1e-6,
 };
+const PIXART: PixArtConfig = {
+  hiddenSize: 8,
+  depth: 1,
+  numHeads: 2,
+  patchSize: 2,
+  mlpRatio: 4,
+  inChannels: 4,
+  outChannels: 8,
+  inputSize: 4,
+  captionChannels: 5,
+  interpolationScale: 1,
+  microConditions: false,
+  normEps: 1e-6,
+};
 const VAE = {
   blockOutChannels: [4, 8],
   layersPerBlock: 1,
@@ -46,8 +72,30 @@ const VAE = {
   scalingFactor: 1,
 };
 
+const T5: T5EncoderConfig = {
+  vocabSize: 5,
+  hiddenSize: 8,
+  depth: 1,
+  numHeads: 2,
+  headDim: 3,
+  feedForwardSize: 12,
+  numBuckets: 4,
+  maxDistance: 6,
+  normEps: 1e-6,
+};
+/** x, relative bias and mask. */
+const T5_ATTENTION_INPUTS = [
+  [2, 4, 8],
+  [1, 2, 4, 4],
+  [2, 1, 1, 4],
+];
+
 const SAMPLES: Record<string, Sample> = {
   Linear: { make: (stored) => new Linear({ inFeatures: 3, outFeatures: 5 }, stored), inputs: [[2, 4, 3]] },
+  'Linear without bias': {
+    make: (stored) => new Linear({ inFeatures: 3, outFeatures: 5, useBias: false }, stored),
+    inputs: [[2, 4, 3]],
+  },
   'Conv2dSame 1×1': {
     make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 1 }, stored),
     inputs: [[2, 4, 6, 3]],
@@ -62,6 +110,21 @@ const SAMPLES: Record<string, Sample> = {
     inputs: [[2, 4, 6, 6]],
   },
   SelfAttention: { make: (stored) => new SelfAttention({ hiddenSize: 8, numHeads: 2 }, stored), inputs: [[2, 4, 8]] },
+  CrossAttention: {
+    make: (stored) => new CrossAttention({ hiddenSize: 8, numHeads: 2 }, stored),
+    inputs: [
+      [2, 4, 8],
+      [2, 3, 8],
+    ],
+  },
+  CaptionProjection: {
+    make: (stored) => new CaptionProjection({ captionChannels: 5, hiddenSize: 8 }, stored),
+    inputs: [[2, 3, 5]],
+  },
+  ScaleShiftTable: {
+    make: (stored) => new ScaleShiftTable({ rows: 6, hiddenSize: 8 }, stored),
+    inputs: [[2, 1, 8]],
+  },
   Mlp: { make: (stored) => new Mlp({ hiddenSize: 8, mlpRatio: 4 }, stored), inputs: [[2, 4, 8]] },
   PatchEmbed: {
     make: (stored) => new PatchEmbed({ patchSize: 2, inChannels: 4, hiddenSize: 8 }, stored),
@@ -71,7 +134,26 @@ const SAMPLES: Record<string, Sample> = {
     make: (stored) => new TimestepEmbedder({ hiddenSize: 8, frequencyShift: 1 }, stored),
     inputs: [[2, 256]],
   },
-  LabelEmbedder: { make: (stored) => new LabelEmbedder({ numClasses: 3, hiddenSize: 8 }, stored), inputs: [[2]] },
+  LabelEmbedder: {
+    make: (stored) => new LabelEmbedder({ numClasses: 3, hiddenSize: 8 }, stored),
+    inputs: [[2]],
+    ids: true,
+  },
+  RmsNorm: { make: (stored) => new RmsNorm({ features: 8, eps: 1e-6 }, stored), inputs: [[2, 4, 8]] },
+  TokenEmbedding: {
+    make: (stored) => new TokenEmbedding({ vocabSize: 5, hiddenSize: 8 }, stored),
+    inputs: [[2, 4]],
+    ids: true,
+  },
+  RelativeAttentionBias: {
+    make: (stored) => new RelativeAttentionBias({ numBuckets: 4, maxDistance: 6, numHeads: 2 }, stored),
+    inputs: [[4, 4]],
+    ids: true,
+  },
+  T5Attention: { make: (stored) => new T5Attention(T5, stored), inputs: T5_ATTENTION_INPUTS },
+  T5FeedForward: { make: (stored) => new T5FeedForward(T5, stored), inputs: [[2, 4, 8]] },
+  T5SelfAttentionLayer: { make: (stored) => new T5SelfAttentionLayer(T5, stored), inputs: T5_ATTENTION_INPUTS },
+  T5FeedForwardLayer: { make: (stored) => new T5FeedForwardLayer(T5, stored), inputs: [[2, 4, 8]] },
   DiTBlock: {
     make: (stored) => new DiTBlock(DIT, stored),
     inputs: [
@@ -81,6 +163,22 @@ const SAMPLES: Record<string, Sample> = {
   },
   FinalLayer: {
     make: (stored) => new FinalLayer(DIT, stored),
+    inputs: [
+      [2, 4, 8],
+      [2, 8],
+    ],
+  },
+  PixArtBlock: {
+    make: (stored) => new PixArtBlock(PIXART, stored),
+    inputs: [
+      [2, 4, 8],
+      [2, 48],
+      [2, 3, 8],
+      [2, 1, 1, 3],
+    ],
+  },
+  T2IFinalLayer: {
+    make: (stored) => new T2IFinalLayer(PIXART, stored),
     inputs: [
       [2, 4, 8],
       [2, 8],
@@ -101,7 +199,12 @@ const SAMPLES: Record<string, Sample> = {
   AutoencoderKLDecoder: { make: (stored) => new Decoder(VAE, stored), inputs: [[2, 4, 6, 4]] },
 };
 
-describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs }) => {
+function drawIds(shape: Shape): tf.Tensor {
+  const values = Int32Array.from({ length: elementCount(shape) }, (_, i) => 3 - (i % 4));
+  return tf.tensor(values, [...shape], 'int32');
+}
+
+describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs, ids }) => {
   async function built(): Promise<OurLayer> {
     const weights = await randomWeights(make().parameterShapes());
     const layer = make(weights.scope('layer'));
@@ -109,10 +212,7 @@ describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs }) => {
     weights.dispose();
     return layer;
   }
-  const drawInputs = () =>
-    inputs.map((shape, i) =>
-      name === 'LabelEmbedder' ? tf.tensor1d([0, 3], 'int32') : randomTensor<tf.Tensor>(shape, i + 1),
-    );
+  const drawInputs = () => inputs.map((shape, i) => (ids ? drawIds(shape) : randomTensor<tf.Tensor>(shape, i + 1)));
   const applied = (layer: OurLayer, xs: tf.Tensor[]) => layer.apply(xs.length === 1 ? xs[0]! : xs) as tf.Tensor;
 
   it('is registered under its class name', () => {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { runAllBlocks, runBlock } from '../../src/models/block.ts';
+import { type Modulation, plainBranch, runAllBlocks, runBlock } from '../../src/models/block.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { failingBlock, fakeBlock, fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
@@ -15,6 +15,17 @@ describe('a gated branch', () => {
     await expectBitEqual(self!.apply(x, mod), self!.merge(x, self!.raw(x, mod), mod));
     const want = tf.add(x, tf.mul(tf.add(tf.square(x), 0.2), 0.5));
     expect(await relativeL2(self!.apply(x, mod), want)).toBeLessThan(1e-6);
+  });
+});
+
+describe('a branch without a gate', () => {
+  it('adds what it computes, and apply is merge of raw', async () => {
+    const branch = plainBranch<Modulation>('cross', (x) => tf.square(x));
+    const x = fakeTokens();
+    const mod = fakeBlock(0).modulation(cond);
+    expect(branch.name).toBe('cross');
+    await expectBitEqual(branch.apply(x, mod), branch.merge(x, branch.raw(x, mod), mod));
+    await expectBitEqual(branch.apply(x, mod), tf.add(x, tf.square(x)));
   });
 });
 

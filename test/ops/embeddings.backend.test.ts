@@ -25,6 +25,14 @@ describe('timestepFrequencies', () => {
   });
 });
 
+describe('timestepFrequencies of sizes and ratios', () => {
+  it('are those of the nearest float32', async () => {
+    const ratio = 832 / 1216;
+    const got = timestepFrequencies([ratio, 1024], 256, 0);
+    expect(await relativeL2(got, timestepFrequencies([Math.fround(ratio), 1024], 256, 0))).toBe(0);
+  });
+});
+
 describe('positionTable', () => {
   it("equals the original's", async () => {
     expect(await relativeL2(positionTable(48, 4, 4), fixture.tensor('positionTable'))).toBeLessThan(1e-7);
@@ -42,5 +50,22 @@ describe('positionTable', () => {
         expect(await relativeL2(tf.tensor1d(tokens![row * width + column]!), want)).toBeLessThan(1e-6);
       }
     }
+  });
+
+  it.each([
+    ['tiny', 1],
+    ['ms', 2],
+  ] as const)(
+    'stretches either axis to what the model was made for: %s, squeezed by %d',
+    async (name, interpolation) => {
+      const pixart = await readFixture(`../pixart/${name}.safetensors`);
+      const got = positionTable(24, 3, 5, { base: 4, interpolation });
+      expect(await relativeL2(got, pixart.tensor('positions'))).toBeLessThan(1e-6);
+    },
+  );
+
+  it('has whole positions on its own size, whatever the axis', async () => {
+    const got = positionTable(24, 4, 4, { base: 4, interpolation: 1 });
+    expect(await relativeL2(got, positionTable(24, 4, 4))).toBe(0);
   });
 });

@@ -1,17 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { geluTanh, silu } from '../../src/ops/activations.ts';
-import { attention, selfAttention } from '../../src/ops/attention.ts';
+import { attention, crossAttention, keyBias, selfAttention } from '../../src/ops/attention.ts';
 import { positionTable, timestepFrequencies } from '../../src/ops/embeddings.ts';
 import { groupNorm, groupNormSilu } from '../../src/ops/group-norm.ts';
 import { gateResidual, layerNorm, layerNormModulate, modulate } from '../../src/ops/layer-norm.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { patchify, unpatchify } from '../../src/ops/patchify.ts';
+import { keyMask, relativeAttention, relativeBuckets } from '../../src/ops/relative-attention.ts';
+import { rmsNorm } from '../../src/ops/rms-norm.ts';
 import { expectNoLeak } from '../support/memory.ts';
 
 /** Shapes of the tensors that the ops below borrow. */
 const SHAPES = {
   tokens: [2, 4, 12],
+  pairs: [2, 3, 24],
   heads: [2, 3, 4, 4],
+  mask: [2, 4],
   image: [2, 4, 4, 6],
   perSample: [2, 12],
   perChannel: [6],
@@ -20,7 +24,9 @@ const SHAPES = {
 
 interface Inputs {
   readonly tokens: tf.Tensor3D;
+  readonly pairs: tf.Tensor3D;
   readonly heads: tf.Tensor4D;
+  readonly mask: tf.Tensor2D;
   readonly image: tf.Tensor4D;
   readonly perSample: tf.Tensor2D;
   readonly perChannel: tf.Tensor1D;
@@ -31,7 +37,11 @@ const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
   geluTanh: ({ tokens }) => geluTanh(tokens),
   silu: ({ tokens }) => silu(tokens),
   attention: ({ heads }) => attention(heads, heads, heads),
+  'attention in tiles, with a bias': ({ heads, mask }) =>
+    tf.tidy(() => attention(heads, heads, heads, { bias: keyBias(mask), memoryBudget: 0 })),
+  keyBias: ({ mask }) => keyBias(mask),
   selfAttention: ({ tokens }) => selfAttention(tokens, 2),
+  crossAttention: ({ tokens, pairs }) => crossAttention(tokens, pairs, 2),
   timestepFrequencies: () => timestepFrequencies([1, 2], 8, 0),
   positionTable: () => positionTable(8, 2, 3),
   groupNorm: ({ image, perChannel }) => groupNorm(image, 3, perChannel, perChannel, 1e-6),
@@ -41,6 +51,12 @@ const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
   layerNormModulate: ({ tokens, perSample }) => layerNormModulate(tokens, perSample, perSample, 1e-6),
   gateResidual: ({ tokens, perSample }) => gateResidual(tokens, tokens, perSample),
   linear: ({ tokens, kernel }) => linear(tokens, kernel),
+  rmsNorm: ({ image, perChannel }) =>
+    tf.tidy(() => rmsNorm(tf.reshape(image, [2, 16, 6]) as tf.Tensor3D, perChannel, 1e-6)),
+  relativeBuckets: () => relativeBuckets(4, { numBuckets: 8, maxDistance: 10 }),
+  keyMask: () => keyMask([[1, 1, 0, 0]]),
+  relativeAttention: ({ heads }) =>
+    tf.tidy(() => relativeAttention(heads, heads, heads, heads, keyMask([[1, 1, 0, 0]]))),
   patchify: ({ image }) => patchify(image, 2),
   unpatchify: ({ tokens }) => unpatchify(tokens, 2, 2, 2),
 };

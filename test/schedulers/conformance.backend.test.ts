@@ -25,8 +25,9 @@ const CASES: readonly Case[] = SAMPLER_NAMES.flatMap((name): Case[] => {
   return [plain, learned, { ...learned, scheduler: { variance_type: 'learned_range', clip_sample: false } }];
 });
 const SHAPE = [2, 2, 3, 4] as const;
-/** The most steps: the solver ends before timestep 0. */
-const most = (name: SamplerName) => (name === 'dpm-solver++' ? 999 : 1000);
+/** The most steps: the solver ends before timestep 0, LCM has those that it was distilled over. */
+const MOST: Partial<Record<SamplerName, number>> = { 'dpm-solver++': 999, lcm: 50, 'lcm-original': 50 };
+const most = (name: SamplerName) => MOST[name] ?? 1000;
 const made = ({ name, eta, scheduler }: Case, numInferenceSteps: number) =>
   createSampler(name, { numInferenceSteps, eta, scheduler });
 
@@ -52,8 +53,8 @@ function fromSeed(sampler: Sampler, seed: number | readonly number[], learned = 
 }
 
 describe.each(CASES)('a sampler: $name, η $eta, learned $learned, $scheduler', (one) => {
-  it.each([1, 2, 4, 20, 250, 'most'] as const)('stays finite to the end in %p steps', async (steps) => {
-    const count = steps === 'most' ? most(one.name) : steps;
+  const counts = [1, 2, 4, 8, 20, 250].filter((steps) => steps < most(one.name));
+  it.each([...counts, most(one.name)])('stays finite to the end in %d steps', async (count) => {
     const sampler = made(one, count);
     expect(sampler.timesteps).toHaveLength(count);
     expect(sampler.timesteps.every((t, i) => i === 0 || t < sampler.timesteps[i - 1]!)).toBe(true);
@@ -123,7 +124,7 @@ describe.each(CASES)('a sampler: $name, η $eta, learned $learned, $scheduler', 
 
   it.each([0, -1, 1.5, 1001, Number.NaN])('refuses %d steps', (steps) => {
     expect(() => made(one, steps)).toThrow(OptionError);
-    expect(() => made(one, steps)).toThrow(/^numInferenceSteps: expected a whole number from 1 to (999|1000), got /);
+    expect(() => made(one, steps)).toThrow(/^numInferenceSteps: expected a whole number from 1 to (50|999|1000), got /);
   });
 });
 
@@ -135,6 +136,17 @@ describe('what single samplers ask for', () => {
       expect(() => sampler.step(0, { eps: x }, x, torchNoise(1, 2))).toThrow(OptionError);
       x.dispose();
     });
+  });
+
+  it.each([
+    ['lcm', 1, 0],
+    ['lcm', 4, 3],
+    ['lcm-original', 1, 0],
+    ['lcm-original', 4, 4],
+  ] as const)('%s in %d steps: noise, %d times', (name, numInferenceSteps, times) => {
+    const noise = jest.fn<tf.Tensor4D, []>(() => tf.zeros([...SHAPE]));
+    finished(createSampler(name, { numInferenceSteps }), noise, false, tf.ones([...SHAPE]));
+    expect(noise).toHaveBeenCalledTimes(times);
   });
 
   it('DPM-Solver++: its steps in order', async () => {

@@ -4,7 +4,9 @@ import { addsNoise, createSampler, SAMPLER_NAMES, type SamplerName, samplerOf } 
 describe('samplers by name', () => {
   it('names what exists when the name is unknown', () => {
     expect(() => createSampler('euler' as SamplerName, { numInferenceSteps: 4 })).toThrow(
-      new OptionError('sampler: expected ddim, ddpm, dpm-solver++, ddpm-original, ddim-original; got "euler"'),
+      new OptionError(
+        'sampler: expected ddim, ddpm, dpm-solver++, lcm, ddpm-original, ddim-original, lcm-original; got "euler"',
+      ),
     );
     expect(() => createSampler('toString' as SamplerName, { numInferenceSteps: 4 })).toThrow(OptionError);
   });
@@ -36,6 +38,8 @@ describe('samplers by name', () => {
     ['ddpm', 0, true],
     ['ddpm-original', 0, true],
     ['dpm-solver++', 0, false],
+    ['lcm', 0, true],
+    ['lcm-original', 0, true],
   ] as const)('%s with η %d adds noise: %p', (name, eta, adds) => {
     expect(addsNoise(name, eta)).toBe(adds);
   });
@@ -45,6 +49,7 @@ describe('samplers by name', () => {
     expect(samplerOf({ _class_name: 'DDIMScheduler' })).toBe('ddim');
     expect(samplerOf({ _class_name: 'DDPMScheduler' })).toBe('ddpm');
     expect(samplerOf({ _class_name: 'DPMSolverMultistepScheduler' })).toBe('dpm-solver++');
+    expect(samplerOf({ _class_name: 'LCMScheduler' })).toBe('lcm');
     expect(() => samplerOf({ _class_name: 'PNDMScheduler' })).toThrow(/"PNDMScheduler" is not among the samplers/);
   });
 });

@@ -1,9 +1,19 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseLenientJson } from '../../converters/formats/lenient-json.ts';
 import { CheckpointError } from '../../src/errors.ts';
 import { DDIM_DEFAULTS } from '../../src/schedulers/ddim.ts';
 import { DDPM_DEFAULTS } from '../../src/schedulers/ddpm.ts';
 import { DPM_SOLVER_DEFAULTS } from '../../src/schedulers/dpm-solver.ts';
+import { LCM_DEFAULTS } from '../../src/schedulers/lcm.ts';
 import { LINEAR_SCHEDULE } from '../../src/schedulers/noise-schedule.ts';
-import { ddimConfig, ddpmConfig, dpmSolverConfig, noiseSchedule } from '../../src/schedulers/scheduler-config.ts';
+import {
+  ddimConfig,
+  ddpmConfig,
+  dpmSolverConfig,
+  lcmConfig,
+  noiseSchedule,
+} from '../../src/schedulers/scheduler-config.ts';
 import { readDDIMReference } from '../support/ddim-reference.ts';
 
 describe('ddimConfig', () => {
@@ -126,6 +136,15 @@ describe('dpmSolverConfig', () => {
     expect(dpmSolverConfig({ lambda_min_clipped: null })).toEqual(DPM_SOLVER_DEFAULTS);
   });
 
+  it("reads PixArt's file as diffusers saves it, −∞ and all", () => {
+    const file = join(__dirname, '../fixtures/pixart-scheduler/scheduler_config.json');
+    const json = parseLenientJson(file, readFileSync(file, 'utf8'));
+    expect(json).toMatchObject({ lambda_min_clipped: Number.NEGATIVE_INFINITY, timestep_spacing: 'linspace' });
+    expect(dpmSolverConfig(json as Record<string, unknown>)).toEqual(DPM_SOLVER_DEFAULTS);
+    // and once it went through JSON
+    expect(dpmSolverConfig(JSON.parse(JSON.stringify(json)) as Record<string, unknown>)).toEqual(DPM_SOLVER_DEFAULTS);
+  });
+
   it("keeps the spacing that a DDIM config names, as diffusers' from_config does", () => {
     expect(dpmSolverConfig(readDDIMReference().config).timestepSpacing).toBe('leading');
   });
@@ -141,6 +160,51 @@ describe('dpmSolverConfig', () => {
   ])('names a setting that is not supported: %s = %p', (name, value) => {
     expect(() => dpmSolverConfig({ [name]: value })).toThrow(CheckpointError);
     expect(() => dpmSolverConfig({ [name]: value })).toThrow(new RegExp(`scheduler_config.json: [^]*${name}`));
+  });
+});
+
+describe('lcmConfig', () => {
+  it("an empty record has PixArt's betas, missing keys take the class's own, which are Stable Diffusion's", () => {
+    expect(lcmConfig({})).toEqual(LCM_DEFAULTS);
+    expect(lcmConfig({ _class_name: 'LCMScheduler' })).toEqual({
+      ...LCM_DEFAULTS,
+      betaStart: 0.00085,
+      betaEnd: 0.012,
+      betaSchedule: 'scaled_linear',
+    });
+  });
+
+  it('reads every setting', () => {
+    const json = {
+      beta_start: 1e-4,
+      beta_end: 0.02,
+      beta_schedule: 'linear',
+      clip_sample: true,
+      clip_sample_range: 2,
+      prediction_type: 'v_prediction',
+      original_inference_steps: 100,
+      timestep_scaling: 5,
+      timestep_spacing: 'leading',
+    };
+    expect(lcmConfig(json)).toEqual({
+      ...LINEAR_SCHEDULE,
+      clipSample: true,
+      clipSampleRange: 2,
+      predictionType: 'v_prediction',
+      originalInferenceSteps: 100,
+      timestepScaling: 5,
+    });
+  });
+
+  it.each([
+    ['original_inference_steps', 1001],
+    ['original_inference_steps', 0],
+    ['timestep_scaling', 0],
+    ['rescale_betas_zero_snr', true],
+    ['beta_schedule', 'squaredcos_cap_v2'],
+  ])('names a setting that is not supported: %s = %p', (name, value) => {
+    expect(() => lcmConfig({ [name]: value })).toThrow(CheckpointError);
+    expect(() => lcmConfig({ [name]: value })).toThrow(new RegExp(`scheduler_config.json: [^]*${name}`));
   });
 });
 

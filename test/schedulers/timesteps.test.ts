@@ -1,6 +1,8 @@
 import { OptionError } from '../../src/errors.ts';
+import { LCM_DEFAULTS } from '../../src/schedulers/lcm.ts';
 import { LINEAR_SCHEDULE } from '../../src/schedulers/noise-schedule.ts';
 import {
+  consistencyTimesteps,
   respacedTimesteps,
   solverTimesteps,
   spacedTimesteps,
@@ -40,6 +42,21 @@ describe('timesteps', () => {
       expect(stridedTimesteps(Number(steps), 1000)).toEqual(want);
     }
     expect(stridedTimesteps(1, 1000)).toEqual([0]);
+  });
+
+  it("of LCM equal diffusers' and the original's, at every number of steps", () => {
+    for (const [steps, want] of Object.entries(reference.lcm)) {
+      expect(consistencyTimesteps(Number(steps), LCM_DEFAULTS, 'diffusers')).toEqual(want);
+    }
+    for (const [steps, want] of Object.entries(reference['lcm-original'])) {
+      expect(consistencyTimesteps(Number(steps), LCM_DEFAULTS, 'original')).toEqual(want);
+    }
+    expect([reference.lcm, reference['lcm-original']].map((lists) => Object.keys(lists).length)).toEqual([50, 50]);
+    expect(consistencyTimesteps(4, LCM_DEFAULTS, 'diffusers')).toEqual([999, 759, 499, 259]);
+    expect(consistencyTimesteps(4, LCM_DEFAULTS, 'original')).toEqual([999, 759, 519, 279]);
+    expect(() => consistencyTimesteps(51, LCM_DEFAULTS, 'diffusers')).toThrow(
+      new OptionError('numInferenceSteps: expected a whole number from 1 to 50, got 51'),
+    );
   });
 
   it('are as many as asked for, fall strictly and stay within the training, at every number of steps', () => {

@@ -14,13 +14,15 @@ export interface SamplerLoop {
   readonly latents: number[][];
 }
 
-/** What diffusers' schedulers and the original DiT's diffusion compute; written by test/fixtures/make_samplers.py. */
+/** What diffusers' schedulers and the original DiT's and PixArt-LCM's sampling compute; written by test/fixtures/make_samplers.py. */
 export interface SamplerReference {
   readonly seed: number;
   readonly timesteps: {
     readonly 'dpm-solver++': Record<'leading' | 'linspace' | 'trailing', Record<string, number[]>>;
     readonly 'ddpm-original': Record<string, number[]>;
     readonly 'ddim-original': Record<string, number[]>;
+    readonly lcm: Record<string, number[]>;
+    readonly 'lcm-original': Record<string, number[]>;
   };
   readonly loops: SamplerLoop[];
   /** The original demo's loop around the tiny DiT: the latents after the first and after the last step. */

@@ -213,5 +213,8 @@ describe('tensors of hostile files', () => {
     const file = await openTorchZip(made({ data: numbers, more, shape: [2, 2], strides: [1, 2] }));
     const tensor = flattenTensors(file).tensors.get('a')!;
     expect([...toFloat32(await tensor.read(), 'F32')]).toEqual([1.5, 3, -2, 4]);
+    const inOrder = await openTorchZip(made({ data: numbers, more, shape: [2, 2], strides: [2, 1] }));
+    const piece = await flattenTensors(inOrder).tensors.get('a')!.readElements!(1, 2);
+    expect([...toFloat32(piece, 'F32')]).toEqual([-2, 3]);
   });
 });
