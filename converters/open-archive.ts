@@ -1,4 +1,7 @@
+import { joinArchives } from '../src/checkpoint/archive.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import type { ManifestComponent } from '../src/checkpoint/manifest.ts';
+import { openSafetensors } from '../src/checkpoint/safetensors.ts';
 import { openSharded } from '../src/checkpoint/sharded.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
@@ -36,6 +39,27 @@ async function openShards(folder: CheckpointFolder, index: string): Promise<Open
     return openCheckpointFile(await folder.open(shard));
   });
   return { archive, files: [...shards].sort() };
+}
+
+/** The files of one component of a converted folder. @throws CheckpointError when one has not the size of the manifest. */
+export async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent): Promise<TensorArchive> {
+  const archives: TensorArchive[] = [];
+  try {
+    for (const { name, bytes } of files) {
+      const source = await folder.open(name);
+      if (source.size !== bytes) {
+        await source.close();
+        throw new CheckpointError(
+          `${source.name}: expected ${bytes} bytes, got ${source.size}; convert the checkpoint again`,
+        );
+      }
+      archives.push(await openSafetensors(source));
+    }
+    return joinArchives(folder.name, archives);
+  } catch (error) {
+    await joinArchives(folder.name, archives).close();
+    throw error;
+  }
 }
 
 /** Runs `work`; when it fails, the archive is closed. */

@@ -1,7 +1,5 @@
-import { joinArchives } from '../src/checkpoint/archive.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
-import { MANIFEST_NAME, type ManifestComponent, parseManifest } from '../src/checkpoint/manifest.ts';
-import { openSafetensors } from '../src/checkpoint/safetensors.ts';
+import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, FormatError, OptionError } from '../src/errors.ts';
 import { DiT } from '../src/models/dit.ts';
@@ -15,7 +13,7 @@ import { DIT_DIFFUSERS } from './key-maps/dit-diffusers.ts';
 import { DIT_ORIGINAL } from './key-maps/dit-original.ts';
 import { type KeyMap, mapTensors } from './key-maps/key-map.ts';
 import { parseLabels } from './labels.ts';
-import { closingOnError, openComponent } from './open-archive.ts';
+import { closingOnError, openComponent, openFiles } from './open-archive.ts';
 import { type AutoencoderOptions, openAutoencoder } from './open-autoencoder.ts';
 
 export interface OpenOptions extends UnknownSizes, AutoencoderOptions {
@@ -70,26 +68,6 @@ export async function openConverted(folder: CheckpointFolder): Promise<DiTCheckp
     sha256: files.map((file) => file.sha256),
     close: () => closeBoth(transformer, vae),
   };
-}
-
-async function openFiles(folder: CheckpointFolder, { files }: ManifestComponent): Promise<TensorArchive> {
-  const archives: TensorArchive[] = [];
-  try {
-    for (const { name, bytes } of files) {
-      const source = await folder.open(name);
-      if (source.size !== bytes) {
-        await source.close();
-        throw new CheckpointError(
-          `${source.name}: expected ${bytes} bytes, got ${source.size}; convert the checkpoint again`,
-        );
-      }
-      archives.push(await openSafetensors(source));
-    }
-    return joinArchives(folder.name, archives);
-  } catch (error) {
-    await joinArchives(folder.name, archives).close();
-    throw error;
-  }
 }
 
 async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Promise<DiTCheckpoint> {
