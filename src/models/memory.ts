@@ -5,7 +5,7 @@
  * 2 cores, peak resident memory above that of the started backend, in GB: DiT-XL/2 of 256 px on 2 samples 3.06 (here
  * 2.78), of 512 px 3.42 (3.10), Stable Diffusion's decoder at 512 px 2.07 (1.81), the shipped model on 128 samples 0.58
  * (0.17): allocators, threads and the JavaScript engine take 0.3 to 0.4 more. On WebAssembly weights count twice (see
- * `peakBytes`): DiT-B/2 on 2 samples 1.09 to 1.14 (1.09).
+ * `peakBytes`): DiT-B/2 on 2 samples 1.14 (1.09), DiT-L/2 on one 3.82 (3.70).
  */
 import { elementCount, type Shape } from '../shape.ts';
 import { type AutoencoderKLConfig, autoencoderScale } from './autoencoder-config.ts';

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { Jimp } from 'jimp';
+import { readPng } from '../support/read-png.ts';
 import { appears, convertTinyModel, scratchFolder, startCli } from './run-cli.ts';
 
 const scratch = scratchFolder();
@@ -29,7 +29,7 @@ describe('generate under Ctrl-C', () => {
     const { code, stderr } = await run.ended;
     expect(stderr).toMatch(/stopped .*; \d of 9 pictures are written\n$/);
     expect(code).toBe(130);
-    expect((await Jimp.read(scratch.path('kept-1.png'))).width).toBe(16); // whole
+    expect(readPng(scratch.path('kept-1.png')).width).toBe(16); // whole
     expect(readdirSync(scratch.path('.')).filter((file) => /kept-9|partial/.test(file))).toEqual([]);
   });
 

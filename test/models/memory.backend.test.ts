@@ -39,7 +39,7 @@ function expectClose(estimate: number, measured: number): void {
 describe('ditMemory', () => {
   it.each([
     ['the MLP is largest', DIT],
-    ['the scores are largest: many tokens for the width', { ...DIT, inputSize: 64, numHeads: 8 }],
+    ['the scores are largest: many tokens for the width', { ...DIT, hiddenSize: 32, inputSize: 32, numHeads: 8 }],
   ])('is what a forward holds, where %s', async (_, config) => {
     const samples = 4;
     const archive = randomArchive(DiT.parameterShapes(config));
@@ -63,15 +63,15 @@ describe('ditMemory', () => {
 
 describe('decoderMemory', () => {
   it.each([
-    ['the last level is largest', 8, 8],
-    ['the scores of the attention are largest', 48, 48],
-  ])('is what decoding one picture holds, where %s', async (_, height, width) => {
-    const vae = await withWeights(randomArchive(AutoencoderKL.parameterShapes(VAE)), (weights) =>
-      AutoencoderKL.fromWeights(VAE, weights),
+    ['the last level is largest', VAE, 8, 12],
+    ['the scores of the attention are largest', { ...VAE, blockOutChannels: [8, 8, 16] }, 24, 24],
+  ])('is what decoding one picture holds, where %s', async (_, config, height, width) => {
+    const vae = await withWeights(randomArchive(AutoencoderKL.parameterShapes(config)), (weights) =>
+      AutoencoderKL.fromWeights(config, weights),
     );
     const z = randomTensor<tf.Tensor4D>([1, height, width, 4], 1);
     const measured = await peakBufferBytes(() => vae.decode(z).dispose());
-    expectClose(decoderMemory(VAE, height, width).activations, measured);
+    expectClose(decoderMemory(config, height, width).activations, measured);
     vae.dispose();
     z.dispose();
   });

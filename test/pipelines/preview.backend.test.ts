@@ -62,10 +62,9 @@ describe('DiTPipeline.preview', () => {
         correlation(colours(pictures![i]!), shrunk(image, scale));
       const { width, height } = previews.clean[0]![i]!;
       expect([width * scale, height * scale]).toEqual([image.width, image.height]);
-      console.log(previews.clean.map(likeness), previews.noisy.map(likeness));
       expect(likeness(previews.clean.at(-1))).toBeGreaterThan(0.8);
-      expect(likeness(previews.clean[4])).toBeGreaterThan(0.6);
-      expect(likeness(previews.clean[4])).toBeGreaterThan(likeness(previews.noisy[4]) + 0.2);
+      expect(likeness(previews.clean[2])).toBeGreaterThan(0.6);
+      expect(likeness(previews.clean[2])).toBeGreaterThan(likeness(previews.noisy[2]) + 0.2);
     });
   });
 });
