@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, OptionError } from '../src/errors.ts';
-import type { AutoencoderKLConfig } from '../src/models/autoencoder-kl.ts';
+import type { AutoencoderKLConfig } from '../src/models/autoencoder-config.ts';
 import { parseAutoencoderKLConfig } from '../src/models/parse-config.ts';
 import { blockCount, parsed } from './dit-configs.ts';
 

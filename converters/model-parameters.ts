@@ -1,6 +1,6 @@
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { checkParameters } from '../src/checkpoint/weights.ts';
-import { AUTOENCODER_ENCODER } from '../src/models/autoencoder-kl.ts';
+import { AUTOENCODER_ENCODER } from '../src/models/autoencoder-config.ts';
 import type { Shape } from '../src/shape.ts';
 
 /** For models whose tensors are all needed. */

@@ -1,8 +1,10 @@
-import type { CheckpointFolder } from '../src/checkpoint/folder.ts';
+import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
-import { AutoencoderKL, type AutoencoderKLConfig } from '../src/models/autoencoder-kl.ts';
-import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
+import type { AutoencoderKLCheckpoint, AutoencoderKLConfig } from '../src/models/autoencoder-config.ts';
+import { AutoencoderKL } from '../src/models/autoencoder-kl.ts';
+import { parseAutoencoderKLConfig } from '../src/models/parse-config.ts';
 import {
   type AutoencoderSizes,
   autoencoderConfigFromDiffusers,
@@ -14,14 +16,17 @@ import { autoencoderKLDiffusers } from './key-maps/autoencoder-kl-diffusers.ts';
 import { autoencoderKLLdm, LDM_MARK } from './key-maps/autoencoder-kl-ldm.ts';
 import { mapTensors, type Target } from './key-maps/key-map.ts';
 import { checkModel } from './model-parameters.ts';
-import { closingOnError, openComponent } from './open-archive.ts';
+import { closingOnError, openComponent, openFiles } from './open-archive.ts';
 
 export interface AutoencoderOptions extends AutoencoderSizes {
-  /** A folder of an AutoencoderKL (or one that has `vae/`) or a file of one, for weights that carry none. */
+  /** A folder of an AutoencoderKL, one that has `vae/`, a converted one, or a file, for weights that carry none. */
   readonly vae?: string | undefined;
 }
 
-type OpenedAutoencoder = DiTCheckpoint['vae'] & Pick<DiTCheckpoint, 'files'>;
+interface OpenedAutoencoder extends AutoencoderKLCheckpoint {
+  /** Paths of the files that hold the weights. */
+  readonly files: readonly string[];
+}
 
 /** What an autoencoder's names begin with: nothing, in a file of Stable Diffusion, in others that hold several models. */
 const PREFIXES = ['', 'first_stage_model.', 'vae.'];
@@ -29,8 +34,8 @@ const PREFIXES = ['', 'first_stage_model.', 'vae.'];
 const MARK = 'decoder.conv_in.weight';
 
 /**
- * An AutoencoderKL: a folder with config.json, or a single file whose sizes are read off its tensors, in the layout of
- * diffusers or of CompVis/latent-diffusion.
+ * An AutoencoderKL: a folder with config.json, a converted folder, or a single file whose sizes are read off its tensors,
+ * in the layout of diffusers or of CompVis/latent-diffusion.
  * @param inside the folder to look at where the options name none
  */
 export async function openAutoencoder(
@@ -49,6 +54,7 @@ export async function openAutoencoder(
 }
 
 async function openFolder(given: CheckpointFolder, options: AutoencoderOptions): Promise<OpenedAutoencoder> {
+  if (await given.has(MANIFEST_NAME)) return openConverted(given, options);
   const folder = (await given.has('config.json')) ? given : given.at('vae');
   if (!(await folder.has('config.json'))) {
     throw new CheckpointError(
@@ -59,6 +65,23 @@ async function openFolder(given: CheckpointFolder, options: AutoencoderOptions):
   const config = autoencoderConfigFromDiffusers(`${folder.name}/config.json`, json, options);
   const { archive, files } = await openComponent(folder);
   return closingOnError(archive, async () => ({ config, files, archive: checked(mapAutoencoder(archive), config) }));
+}
+
+async function openConverted(folder: CheckpointFolder, given: AutoencoderSizes): Promise<OpenedAutoencoder> {
+  const where = `${folder.name}/${MANIFEST_NAME}`;
+  const { vae } = parseManifest(where, await readText(folder, MANIFEST_NAME));
+  const stored = parseAutoencoderKLConfig(where, vae.config);
+  const config = parseAutoencoderKLConfig(where, {
+    ...stored,
+    normNumGroups: given.vaeNormGroups ?? stored.normNumGroups,
+    scalingFactor: given.vaeScalingFactor ?? stored.scalingFactor,
+  });
+  const archive = await openFiles(folder, vae);
+  return closingOnError(archive, async () => ({
+    config,
+    files: vae.files.map(({ name }) => `${folder.name}/${name}`),
+    archive: checked(archive, config),
+  }));
 }
 
 async function openFile(path: string, options: AutoencoderOptions): Promise<OpenedAutoencoder> {

@@ -1,6 +1,9 @@
 /** The public surface of delta-dit. Importing it starts nothing; a backend starts with the first pipeline. */
+import type { AutoencoderSizes } from '../converters/autoencoder-configs.ts';
+import { openAutoencoder } from '../converters/open-autoencoder.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
+import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import type { Numerics } from './models/dit-config.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
 
@@ -14,7 +17,8 @@ export interface FromPretrainedOptions extends OpenOptions, BackendOptions {
 /** Class labels to pictures. */
 export type DiTPipeline = Pipeline;
 
-export const DiTPipeline = {
+/** The class itself, with the way to open a checkpoint that starts a backend, too. */
+export const DiTPipeline = Object.assign(Pipeline, {
   /**
    * Opens a converted folder, a diffusers folder, or a `.pt` / `.pth` / `.safetensors` file (with `vae`), and reads it
    * into the backend. Call `dispose()` on what it gives.
@@ -29,8 +33,30 @@ export const DiTPipeline = {
       await checkpoint.close();
     }
   },
-};
+});
 
+export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLOptions, BackendOptions {
+  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  readonly backend?: BackendName | undefined;
+}
+
+/**
+ * An autoencoder without a diffusion model: a converted folder, a diffusers folder of an AutoencoderKL or one that has
+ * `vae/`, or a single file, also of latent-diffusion and out of a Stable Diffusion file; read into the backend, its
+ * encoder only with `encoder: true`. Call `dispose()` on what it gives.
+ * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+ */
+export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
+  await useBackend(options.backend, options);
+  const opened = await openAutoencoder({ ...options, vae: path });
+  try {
+    return await AutoencoderKL.fromCheckpoint(opened, options);
+  } finally {
+    await opened.archive.close();
+  }
+}
+
+export type { AutoencoderSizes } from '../converters/autoencoder-configs.ts';
 export {
   type ConvertOptions,
   type ConvertProgress,
@@ -72,6 +98,26 @@ export type { ByteSource } from './checkpoint/byte-source.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export * from './errors.ts';
+export {
+  type AnalysedPicture,
+  type AnalyseOptions,
+  type AnalyseProgress,
+  analyseDeltas,
+  type DeltaAnalysis,
+  type SpanDeltas,
+} from './lab/analyse.ts';
+export { benchLatency, type LatencyOptions, type LatencyReport } from './lab/bench-latency.ts';
+export { paperMethods, type SamplingMethod, uncachedSteps } from './lab/bench-methods.ts';
+export type { LatencyPair, PairTimes } from './lab/bench-pairs.ts';
+export type { BenchProgress } from './lab/bench-progress.ts';
+export { benchQuality, type MethodPictures, type QualityOptions, type QualityReport } from './lab/bench-quality.ts';
+export type { Distribution, Similarity, SimilaritySummary } from './lab/bench-similarity.ts';
+export { deltaFigure } from './lab/delta-figure.ts';
+export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
+export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
+export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
+export { DIT_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
+export type { Spread } from './lab/spread.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';
@@ -84,9 +130,12 @@ export { Mlp } from './layers/mlp.ts';
 export { ParameterLayer } from './layers/parameter-layer.ts';
 export { RmsNorm } from './layers/rms-norm.ts';
 export { ScaleShiftTable } from './layers/scale-shift-table.ts';
+export { HIGH_FREQUENCY_CUTOFF, highFrequencyError } from './metrics/high-frequency.ts';
 export { psnr } from './metrics/psnr.ts';
+export { sobelMeanGradient } from './metrics/sobel.ts';
 export { ssim } from './metrics/ssim.ts';
-export { AutoencoderKL, type AutoencoderKLConfig } from './models/autoencoder-kl.ts';
+export type { AutoencoderKLCheckpoint, AutoencoderKLConfig } from './models/autoencoder-config.ts';
+export { AutoencoderKL, type AutoencoderKLOptions, type LatentMoments } from './models/autoencoder-kl.ts';
 export {
   type Block,
   type BlockRunner,
@@ -99,6 +148,7 @@ export {
 export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
 export type { DiTCheckpoint } from './models/dit-checkpoint.ts';
 export { DIT_SIZES, type DiTConfig, ditCost, type Numerics } from './models/dit-config.ts';
+export { autoencoderMemory, decoderMemory, ditMemory, type ModelMemory, peakBytes } from './models/memory.ts';
 export { type MicroConditions, PixArt } from './models/pixart.ts';
 export {
   PixArtBlock,
@@ -116,14 +166,14 @@ export type { CaptionEncoder, CaptionOptions, LayerProgress, PromptTokens } from
 export { StreamedT5Encoder } from './models/t5-streamed.ts';
 export { TorchGenerator } from './ops/randn.ts';
 export type { DiTGenerateOptions, DiTResult } from './pipelines/dit-pipeline.ts';
-export type { PixelImage } from './pipelines/image.ts';
+export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
 export {
   type EncoderIdentity,
   type PromptEmbeds,
   readPromptEmbeds,
   serialisePromptEmbeds,
 } from './pipelines/prompt-embeds.ts';
-export type { GenerationReport } from './pipelines/report.ts';
+export type { GenerationReport, RunDescription } from './pipelines/report.ts';
 export type { StepEvent } from './pipelines/sample.ts';
 export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.ts';
 export { OriginalDDIMSampler } from './schedulers/ddim-original.ts';

@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { convertCheckpoint, DiTPipeline, deltaDiT, FileError, OptionError } from '../src/index.ts';
+import {
+  CheckpointError,
+  convertCheckpoint,
+  DiTPipeline,
+  deltaDiT,
+  FileError,
+  loadAutoencoder,
+  OptionError,
+} from '../src/index.ts';
 import { PARITY } from './support/fixtures.ts';
 import { expectCleanFailure, expectNoLeak } from './support/memory.ts';
 
@@ -70,4 +78,32 @@ it('frees everything when a run is stopped', async () => {
   await expect(work).rejects.toMatchObject({ name: 'AbortError' });
   expect(tf.memory().numTensors).toBe(before);
   pipe.dispose();
+});
+
+describe('loadAutoencoder', () => {
+  it('opens a folder of any layout or a file, encodes and decodes, and leaks nothing', async () => {
+    const roundTrip = async (path: string, options: Parameters<typeof loadAutoencoder>[1]) => {
+      const vae = await loadAutoencoder(path, { encoder: true, ...options });
+      const image = tf.ones([1, 8, 12, 3]) as tf.Tensor4D;
+      const [latents, decoded] = tf.tidy(() => {
+        const encoded = vae.encode(image);
+        return [encoded, vae.decode(encoded)] as const;
+      });
+      expect([latents.shape, decoded.shape]).toEqual([[1, 4, 6, 4], image.shape]);
+      const values = Array.from(await latents.data());
+      tf.dispose([image, latents, decoded]);
+      vae.dispose();
+      return values;
+    };
+    const fromFolder = await expectNoLeak(() => roundTrip(FOLDER, {}));
+    expect(await expectNoLeak(() => roundTrip(`${FOLDER}/vae`, {}))).toEqual(fromFolder);
+    expect(await expectNoLeak(() => roundTrip(converted, {}))).toEqual(fromFolder);
+    const file = `${FOLDER}/vae/diffusion_pytorch_model.safetensors`;
+    expect(await expectNoLeak(() => roundTrip(file, { vaeNormGroups: 8 }))).toEqual(fromFolder);
+  });
+
+  it('frees everything when there is no autoencoder', async () => {
+    await expectCleanFailure(() => loadAutoencoder(join(scratch, 'nothing')), FileError, /no such file or folder/);
+    await expectCleanFailure(() => loadAutoencoder(`${PARITY}/dit-tiny.pt`), CheckpointError, /holds no AutoencoderKL/);
+  });
 });

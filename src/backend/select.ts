@@ -83,6 +83,6 @@ async function describeCurrent(absent: readonly AbsentBackend[]): Promise<Backen
 function noGpu(report: BackendReport): string {
   return (
     `A GPU was asked for, but ${report.description} lists none, so it would run on the CPU. ` +
-    'Use a @tensorflow/tfjs-node-gpu whose CUDA libraries are found, or leave gpu out to run on the CPU.'
+    'Leave gpu out to run on the CPU; `delta-dit doctor` says what a GPU needs here.'
   );
 }

@@ -60,7 +60,11 @@ export interface BlockDelta {
   readonly delta: tf.Tensor3D;
 }
 
-/** A runner that reports the residual of every block that `run` evaluates. */
+/**
+ * A runner that reports the residual of every block that `run` evaluates, once its last block has run. Until then it
+ * holds one residual [N,T,D] a block: blocks run synchronously inside `run`, where no listener could be awaited. A
+ * runner of your own can look at each residual as it comes and keep none.
+ */
 export function reportDeltas(run: BlockRunner, onDelta: (delta: BlockDelta) => void | Promise<void>): BlockRunner {
   return async (blocks, tokens, cond) => {
     const recorded = blocks.map((block) => recordDeltas(block));

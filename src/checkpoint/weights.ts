@@ -51,7 +51,9 @@ export class Weights {
     for (const tensor of this.archive.tensors.values()) {
       if (tensor.name !== path && !tensor.name.startsWith(`${path}.`)) continue;
       const values = toFloat32(await tensor.read(), tensor.dtype);
-      this.loaded.set(tensor.name, handedOver(tf.tensor(values, [...tensor.shape], 'float32')));
+      const loaded = tf.tensor(values, [...tensor.shape], 'float32');
+      this.loaded.set(tensor.name, loaded);
+      handOver(loaded);
     }
   }
 
@@ -76,18 +78,14 @@ export class Weights {
 }
 
 /**
- * A backend may take a tensor's values over only when it first computes with it, and native TensorFlow holds them twice
- * from then until the next garbage collection: so it is done at once, while little has been read.
+ * Makes the backend take a tensor's values now. tfjs-node copies them when an op first needs them: after loading a whole
+ * model the host would hold them all, and free them long after the backend has its own, so that a model would take twice
+ * its size.
  */
-function handedOver(tensor: tf.Tensor): tf.Tensor {
-  if (tensor.rank > 0 && tensor.size > 0) {
-    tf.slice(
-      tensor,
-      tensor.shape.map(() => 0),
-      tensor.shape.map(() => 1),
-    ).dispose();
-  }
-  return tensor;
+function handOver(tensor: tf.Tensor): void {
+  tf.tidy(() => {
+    tf.slice(tf.reshape(tensor, [-1]), 0, Math.min(1, tensor.size));
+  });
 }
 
 /** How many names an error lists before it only counts. */

@@ -1,6 +1,6 @@
 import { type CachePolicy, type DiTPipeline, type DiTResult, type PixelImage, psnr, ssim } from '../index.ts';
 import { duration } from './progress.ts';
-import { type Job, type RunSettings, runJobs } from './run-jobs.ts';
+import { BATCH_SIZE, type Job, type RunSettings, runJobs } from './run-jobs.ts';
 
 export interface Comparison {
   readonly uncached: DiTResult;
@@ -18,19 +18,34 @@ export async function compared(
   settings: RunSettings,
 ): Promise<Comparison> {
   pipe.plan({ cache, numInferenceSteps: settings.numInferenceSteps });
-  await runJobs(pipe, jobs.slice(0, 8), { ...settings, numInferenceSteps: 1, quiet: true });
+  await runJobs(pipe, jobs.slice(0, settings.batchSize ?? BATCH_SIZE), {
+    ...settings,
+    numInferenceSteps: 1,
+    quiet: true,
+  });
   const uncached = await runJobs(pipe, jobs, { ...settings, title: 'Uncached' });
   const cached = await runJobs(pipe, jobs, { ...settings, cache, title: cache.name });
   const rows = uncached.images.map((image, i) => [image, cached.images[i] ?? image]);
   return { uncached, cached, rows, jobs };
 }
 
-/** A line a picture and one for the times. */
-export function summary({ uncached, cached, rows, jobs }: Comparison): string {
-  const lines = rows.map(([plain, fast], i) => {
-    if (!plain || !fast) return '';
-    return `${jobs[i]?.label} (seed ${jobs[i]?.seed}): PSNR ${psnr(plain, fast).toFixed(2)} dB, SSIM ${ssim(plain, fast).toFixed(4)}`;
+/** How far the cache moves each picture. */
+export function differences({
+  rows,
+  jobs,
+}: Comparison): readonly { class: string; seed: number; psnr: number; ssim: number }[] {
+  return jobs.flatMap(({ label, seed }, i) => {
+    const [plain, fast] = rows[i] ?? [];
+    return plain && fast ? [{ class: label, seed, psnr: psnr(plain, fast), ssim: ssim(plain, fast) }] : [];
   });
+}
+
+/** A line a picture and one for the times. */
+export function summary(comparison: Comparison): string {
+  const { uncached, cached } = comparison;
+  const lines = differences(comparison).map(
+    (one) => `${one.class} (seed ${one.seed}): PSNR ${one.psnr.toFixed(2)} dB, SSIM ${one.ssim.toFixed(4)}`,
+  );
   const [before, after] = [uncached.report.samplingSeconds, cached.report.samplingSeconds];
   return [
     ...lines,

@@ -1,10 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import { AbortError, DeltaDiTError } from '../errors.ts';
+import { analyseCommand } from './commands/analyse.ts';
+import { benchCommand } from './commands/bench.ts';
 import { convertCommand } from './commands/convert.ts';
 import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { setupNativeCommand } from './commands/setup-native.ts';
+import { vaeCommand } from './commands/vae.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { packageVersion } from './package-folder.ts';
 
@@ -17,7 +21,18 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description('Diffusion transformers in TensorFlow.js with training-free caching')
     .version(packageVersion())
     .showHelpAfterError('(--help lists the options)');
-  const commands = [generateCommand, convertCommand, inspectCommand, verifyCommand, setupNativeCommand, demoCommand];
+  const commands = [
+    generateCommand,
+    convertCommand,
+    inspectCommand,
+    verifyCommand,
+    doctorCommand,
+    setupNativeCommand,
+    demoCommand,
+    analyseCommand,
+    benchCommand,
+    vaeCommand,
+  ];
   for (const command of commands) program.addCommand(command());
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {

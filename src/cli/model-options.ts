@@ -1,42 +1,56 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { MANIFEST_NAME } from '../checkpoint/manifest.ts';
 import {
   BACKEND_NAMES,
   type BackendName,
+  type BackendReport,
   DiTPipeline,
   FileError,
   type Numerics,
   type OpenOptions,
+  OptionError,
+  openDiT,
   useBackend,
 } from '../index.ts';
 import { finiteNumber, wholeNumber } from './arguments.ts';
+import { checkMemory, type MemoryRequest, memoryLimits, weightCopies } from './memory-check.ts';
 import { packageFolder } from './package-folder.ts';
 
 /** The model that is shipped. */
-const DEFAULT_MODEL = 'dit-emoji';
+export const DEFAULT_MODEL = 'dit-emoji';
 
 export interface LayoutOptions extends OpenOptions {
   readonly numerics?: Numerics;
 }
 
-export interface ModelOptions extends LayoutOptions {
-  readonly model: string;
+export interface BackendCliOptions {
   readonly backend?: BackendName;
   readonly gpu?: boolean;
   readonly quiet?: boolean;
 }
 
-/** What a weights file does not say of itself. */
-export function withLayoutOptions(command: Command): Command {
+export interface ModelOptions extends LayoutOptions, BackendCliOptions {
+  readonly model: string;
+  readonly forceMemory?: boolean;
+}
+
+/** What a weights file does not say of its autoencoder. */
+export function withAutoencoderSizes(command: Command): Command {
   return command
-    .option('--vae <path>', 'AutoencoderKL, a diffusers folder or a weights file, for weights that carry none')
     .option(
       '--vae-scaling-factor <x>',
       'latent scale of that autoencoder (default: its config’s, else 0.18215)',
       finiteNumber,
     )
-    .option('--vae-norm-groups <n>', 'groups of its norms (default: its config’s, else 32)', wholeNumber)
+    .option('--vae-norm-groups <n>', 'groups of its norms (default: its config’s, else 32)', wholeNumber);
+}
+
+/** What a weights file does not say of itself. */
+export function withLayoutOptions(command: Command): Command {
+  command.option('--vae <path>', 'AutoencoderKL, a diffusers folder or a weights file, for weights that carry none');
+  return withAutoencoderSizes(command)
     .option('--labels <file>', 'class names: a JSON list, id2label, or one a line')
     .option('--num-heads <n>', 'attention heads, where the width is none of the paper’s', wholeNumber)
     .option('--input-size <n>', 'latent height and width, where the file has no position table', wholeNumber)
@@ -51,26 +65,80 @@ export function withLayoutOptions(command: Command): Command {
 
 export function withModelOptions(command: Command): Command {
   command.option('-m, --model <name>', 'checkpoint folder, weights file, or the name of a shipped one', DEFAULT_MODEL);
-  return withLayoutOptions(command)
+  return withBackendOptions(withLayoutOptions(command)).option(
+    '--force-memory',
+    'load a model that is estimated not to fit in memory',
+  );
+}
+
+export function withBackendOptions(command: Command): Command {
+  return command
     .addOption(new Option('--backend <name>', 'default: the first that is there').choices([...BACKEND_NAMES]))
     .option('--gpu', 'accept only a TensorFlow that runs on a GPU')
     .option('-q, --quiet', 'print errors only');
 }
 
-/** Starts the backend, says which, and loads the model. */
-export async function openPipeline(options: ModelOptions): Promise<DiTPipeline> {
+/**
+ * Starts the backend, says which, and loads the model.
+ * @param request what it is for; default: one picture at a time, under guidance
+ * @throws BackendError when that is estimated not to fit in memory, before weights are read
+ */
+export async function openPipeline(
+  options: ModelOptions,
+  request: MemoryRequest = { pictures: 1, guided: true },
+): Promise<DiTPipeline> {
   const path = modelPath(options.model);
-  const backend = await useBackend(options.backend, { ...(options.gpu ? { gpu: true } : {}) });
-  if (!options.quiet) {
-    console.error(`Backend: ${backend.description}`);
-    const faster = backend.absent[0];
-    if (faster && !options.backend) {
-      console.error(
-        `Without ${faster.name}, which is faster: ${faster.reason}${faster.command ? `; run ${faster.command}` : ''}`,
-      );
-    }
+  refuseUnreadLayout(path, options);
+  const backend = await startBackend(options);
+  const checkpoint = await openDiT(path, options);
+  try {
+    if (!options.forceMemory) checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
+    return await DiTPipeline.fromCheckpoint(checkpoint, options.numerics);
+  } finally {
+    await checkpoint.close();
   }
-  return DiTPipeline.fromPretrained(path, options);
+}
+
+/** Options of weights files, for what a folder says of itself. */
+const FOR_FILES: LayoutFlags = { numHeads: '--num-heads', inputSize: '--input-size', key: '--key' };
+/** Options of weights files and diffusers folders; a converted folder has its autoencoder. */
+const FOR_FOREIGN: LayoutFlags = {
+  ...FOR_FILES,
+  vae: '--vae',
+  vaeScalingFactor: '--vae-scaling-factor',
+  vaeNormGroups: '--vae-norm-groups',
+};
+type LayoutFlags = { readonly [key in keyof LayoutOptions]?: string };
+
+/** Layout options that a checkpoint leaves unread, as the command line names them. */
+export function unreadLayout(path: string): LayoutFlags {
+  if (existsSync(join(path, MANIFEST_NAME))) return FOR_FOREIGN;
+  return existsSync(join(path, 'model_index.json')) ? FOR_FILES : {};
+}
+
+/** @throws OptionError for a layout option that this checkpoint would leave unread. */
+export function refuseUnreadLayout(path: string, options: LayoutOptions): void {
+  const unread = Object.entries(unreadLayout(path)) as [keyof LayoutOptions, string][];
+  const [, flag] = unread.find(([key]) => options[key] !== undefined) ?? [];
+  if (flag) {
+    throw new OptionError(
+      `${flag}: ${path} is a folder that says this itself; leave it out, or convert the original weights with it`,
+    );
+  }
+}
+
+/** Starts the backend and says which, unless quiet. */
+export async function startBackend({ backend: name, gpu, quiet }: BackendCliOptions): Promise<BackendReport> {
+  const backend = await useBackend(name, { ...(gpu ? { gpu: true } : {}) });
+  if (quiet) return backend;
+  console.error(`Backend: ${backend.description}`);
+  const faster = backend.absent[0];
+  if (faster && !name) {
+    console.error(
+      `Without ${faster.name}, which is faster: ${faster.reason}${faster.command ? `; run ${faster.command}` : ''}`,
+    );
+  }
+  return backend;
 }
 
 /** A path as it is, or a checkpoint by name from ./checkpoints or from this package. */

@@ -1,6 +1,8 @@
 import { access, constants, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { FileError, type PixelImage } from '../index.ts';
+import { dirname, extname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { FileError, OptionError, type PixelImage } from '../index.ts';
 import { insertPngText } from './png-text.ts';
 
 /** Pixels between the pictures of a grid. */
@@ -21,6 +23,35 @@ export async function grid(rows: readonly (readonly PixelImage[])[]): Promise<Pi
     });
   });
   return { width: sheet.width, height: sheet.height, data: new Uint8ClampedArray(sheet.bitmap.data) };
+}
+
+/** Bilinear, for pictures to look at. */
+export async function resized(picture: PixelImage, width: number, height: number): Promise<PixelImage> {
+  const { Jimp } = await import('jimp');
+  const image = Jimp.fromBitmap(bitmap(picture)).resize({ w: width, h: height });
+  return { width, height, data: new Uint8ClampedArray(image.bitmap.data) };
+}
+
+/** What a file's name says that it holds; PNG where it says nothing. @throws OptionError for other kinds of pictures. */
+export function pictureKind(path: string): 'png' | 'jpeg' {
+  const extension = extname(path).toLowerCase();
+  if (extension === '.png' || extension === '') return 'png';
+  if (extension === '.jpg' || extension === '.jpeg') return 'jpeg';
+  throw new OptionError(`${path}: expected a name that ends in .png, .jpg or .jpeg, got ${extension}`);
+}
+
+/** Hardly told from the PNG by eye; 75, the usual default, blurs what a decoder drew. */
+const JPEG_QUALITY = 95;
+
+/** A file of the kind that `path` says. A JPEG carries no texts. */
+export async function encodePicture(
+  path: string,
+  picture: PixelImage,
+  texts: Readonly<Record<string, string>>,
+): Promise<Buffer> {
+  if (pictureKind(path) === 'png') return encodePng(picture, texts);
+  const { Jimp } = await import('jimp');
+  return Jimp.fromBitmap(bitmap(picture)).getBuffer('image/jpeg', { quality: JPEG_QUALITY });
 }
 
 /** A PNG file with texts in it. */
@@ -46,6 +77,15 @@ export async function checkOutput(path: string, force: boolean): Promise<void> {
   if (!isFolder || !isWritable)
     throw new FileError(`${path}: its folder is not there or may not be written to; choose another -o`);
   if (found?.isDirectory()) throw new FileError(`${path}: is a folder; give the name of a file`);
+}
+
+/** @throws FileError when the reader has gone. */
+export async function writeStdout(bytes: Uint8Array): Promise<void> {
+  try {
+    await pipeline(Readable.from([bytes]), process.stdout, { end: false });
+  } catch (cause) {
+    throw new FileError(`stdout: could not be written (${(cause as Error).message}); check what reads it`, { cause });
+  }
 }
 
 /** Writes beside `path` first, so that it is whole or absent. */

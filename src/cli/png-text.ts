@@ -16,14 +16,16 @@ export function insertPngText(png: Uint8Array, texts: Readonly<Record<string, st
 /** The tEXt and iTXt texts of a PNG, by keyword. @throws FormatError when it is no PNG or is cut short. */
 export function readPngText(name: string, png: Uint8Array): Map<string, string> {
   const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
-  if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) throw new FormatError(`${name}: is not a PNG file`);
+  if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE))
+    throw new FormatError(`${name}: is not a PNG file; give one that delta-dit wrote`);
   const texts = new Map<string, string>();
   for (let at = SIGNATURE.length; at < bytes.length; ) {
-    if (at + CHUNK_OVERHEAD > bytes.length) throw new FormatError(`${name}: the PNG file is cut short at byte ${at}`);
+    if (at + CHUNK_OVERHEAD > bytes.length)
+      throw new FormatError(`${name}: the PNG file is cut short at byte ${at}; get it again`);
     const length = bytes.readUInt32BE(at);
     const type = bytes.toString('latin1', at + 4, at + 8);
     const body = bytes.subarray(at + 8, at + 8 + length);
-    if (body.length < length) throw new FormatError(`${name}: the PNG file is cut short at byte ${at}`);
+    if (body.length < length) throw new FormatError(`${name}: the PNG file is cut short at byte ${at}; get it again`);
     const end = body.indexOf(0);
     if (type === 'tEXt' && end > 0) texts.set(body.toString('latin1', 0, end), body.toString('latin1', end + 1));
     if (type === 'iTXt' && end > 0 && body[end + 1] === 0) {

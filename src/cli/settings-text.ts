@@ -1,9 +1,6 @@
-import type { DiTPipeline, GenerationReport, SamplerName } from '../index.ts';
-import { packageVersion } from './package-folder.ts';
-import type { Job } from './run-jobs.ts';
-
-/** The keyword of the JSON that holds every setting. */
-export const SETTINGS_KEYWORD = 'delta-dit';
+import type { DiTPipeline, RunDescription, SamplerName } from '../index.ts';
+import type { GenerateRequest } from './generate-request.ts';
+import { SETTINGS_KEYWORD, type StoredSettings, settingsOfFormat } from './stored-settings.ts';
 
 /** As galleries name them. */
 const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
@@ -16,51 +13,62 @@ const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
   'lcm-original': 'LCM (PixArt)',
 };
 
-/** The settings of a picture, for its PNG: `parameters` as galleries read it, and JSON that can repeat it. */
-export function pictureTexts(
-  pipe: DiTPipeline,
-  report: GenerationReport,
-  jobs: readonly Job[],
-  options: {
-    readonly model: string;
-    readonly cache?: string;
-    readonly cacheOption: readonly string[];
-    readonly count: number;
-  },
-): Record<string, string> {
-  const labels = [...new Set(jobs.map(({ label }) => label))];
-  const fields = {
-    Steps: report.timesteps.length,
-    Sampler: SAMPLER_TITLES[report.sampler],
-    ...(report.eta > 0 ? { Eta: report.eta } : {}),
-    'CFG scale': report.guidanceScale,
-    Seed: jobs[0]?.seed,
-    Model: options.model,
-    ...(report.cache ? { Cache: report.cache } : {}),
-    Version: `delta-dit ${packageVersion()}`,
+/** The settings of a run, all that repeats it. @param description of the run's classes, one each */
+export function settingsOf(pipe: DiTPipeline, request: GenerateRequest, description: RunDescription): StoredSettings {
+  const { options, classes, seeds, compare, batchSize, policy } = request;
+  const { model, vae, vaeScalingFactor, vaeNormGroups, labels, numHeads, inputSize, key } = options;
+  const { numerics, classLabels, timesteps, guidanceScale, sampler, eta, backend } = description;
+  const pixels = pipe.transformer.config.inputSize * pipe.vae.scale;
+  return settingsOfFormat({
+    model,
+    ...{ vae, vaeScalingFactor, vaeNormGroups, labels, numHeads, inputSize, key },
+    sha256: [...pipe.sha256],
+    numerics,
+    classes: [...classes],
+    classLabels: [...classLabels],
+    seeds: [...seeds],
+    numInferenceSteps: timesteps.length,
+    guidanceScale,
+    sampler,
+    eta,
+    cache: policy?.name ?? null,
+    cacheOptions: [...(options.cacheOption ?? [])],
+    compare,
+    batchSize,
+    width: pixels,
+    height: pixels,
+    backend,
+  });
+}
+
+/** The settings of one picture of the run. */
+export function settingsOfPicture(settings: StoredSettings, index: number): StoredSettings {
+  const { classes, classLabels, seeds } = settings;
+  const [row, column] = [Math.floor(index / seeds.length), index % seeds.length];
+  return {
+    ...settings,
+    classes: classes.slice(row, row + 1),
+    classLabels: classLabels.slice(row, row + 1),
+    seeds: seeds.slice(column, column + 1),
   };
-  const parameters = `${labels.join(', ')}\n${Object.entries(fields)
+}
+
+/** For a PNG: `parameters` as galleries read them, and JSON that `--from-image` reads. */
+export function pictureTexts(settings: StoredSettings): Record<string, string> {
+  const fields = {
+    Steps: settings.numInferenceSteps,
+    Sampler: SAMPLER_TITLES[settings.sampler],
+    ...(settings.eta > 0 ? { Eta: settings.eta } : {}),
+    'CFG scale': settings.guidanceScale,
+    Seed: settings.seeds[0],
+    Size: `${settings.width}x${settings.height}`,
+    Model: settings.model,
+    ...(settings.cache ? { Cache: settings.cache } : {}),
+    Version: `delta-dit ${settings.version}`,
+  };
+  const parameters = `${settings.classes.join(', ')}\n${Object.entries(fields)
     .map(([name, value]) => `${name}: ${quoted(String(value))}`)
     .join(', ')}`;
-  const settings = {
-    version: packageVersion(),
-    model: options.model,
-    sha256: pipe.sha256,
-    classes: labels,
-    classLabels: report.classLabels,
-    count: options.count,
-    seeds: report.seeds,
-    numInferenceSteps: report.timesteps.length,
-    guidanceScale: report.guidanceScale,
-    sampler: report.sampler,
-    eta: report.eta,
-    cache: report.cache,
-    cacheOptions: options.cacheOption,
-    numerics: report.numerics,
-    backend: report.backend,
-    dtype: 'float32',
-    rng: 'torch-cpu',
-  };
   return { parameters, [SETTINGS_KEYWORD]: JSON.stringify(settings) };
 }
 

@@ -40,3 +40,47 @@ export class Conv2d extends ParameterLayer {
   }
 }
 serialization.registerClass(Conv2d);
+
+export interface Downsample2dConfig {
+  readonly inChannels: number;
+  readonly outChannels: number;
+}
+
+/** One row below and one column to the right, whatever the size; 'same' would add a row above to an odd height. */
+const BELOW_AND_RIGHT: tf.backend_util.ExplicitPadding = [
+  [0, 0],
+  [0, 1],
+  [0, 1],
+  [0, 0],
+];
+
+/** 3×3 convolution of stride 2 (diffusers Downsample2D with `padding=0`). `kernel` as of Conv2d. */
+export class Downsample2d extends ParameterLayer {
+  static readonly className = 'Downsample2D';
+
+  constructor(
+    private readonly sizes: Downsample2dConfig,
+    stored?: WeightScope,
+  ) {
+    const { inChannels, outChannels } = sizes;
+    super({ ...sizes }, { kernel: [3, 3, inChannels, outChannels], bias: [outChannels] }, stored);
+  }
+
+  /** @param inputs [N,H,W,C], H and W at least 2 @returns [N,⌊H/2⌋,⌊W/2⌋,C'] */
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
+    return tf.fused.conv2d({
+      x: single<tf.Tensor4D>(inputs),
+      filter: this.parameter('kernel'),
+      bias: this.parameter('bias'),
+      strides: 2,
+      pad: BELOW_AND_RIGHT,
+    });
+  }
+
+  override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {
+    const [n = null, height, width] = inputShape;
+    const half = (size: number | null | undefined) => (size == null ? null : Math.floor(size / 2));
+    return [n, half(height), half(width), this.sizes.outChannels];
+  }
+}
+serialization.registerClass(Downsample2d);

@@ -1,227 +1,143 @@
 /**
- * The decoder of AutoencoderKL (Rombach et al., arXiv 2112.10752), after diffusers' AutoencoderKL, channels last.
- * Letters: N samples, h×w latent, H×W image, C channels.
+ * AutoencoderKL (Rombach et al., arXiv 2112.10752), after diffusers' AutoencoderKL, channels last: pictures to latents
+ * and back. Letters: N samples, h×w latent, H×W picture, C channels.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import { serialization } from '@tensorflow/tfjs-core';
+import { pickTensors, withWeights } from '../checkpoint/archive.ts';
 import type { WeightScope, Weights } from '../checkpoint/weights.ts';
-import { Composite } from '../layers/composite.ts';
+import { CheckpointError, OptionError, ShapeError } from '../errors.ts';
 import { Conv2d } from '../layers/conv2d.ts';
-import { GroupNorm } from '../layers/group-norm.ts';
-import { Linear } from '../layers/linear.ts';
-import { single } from '../layers/tensors.ts';
-import { attention } from '../ops/attention.ts';
 import { assertShape, type Shape } from '../shape.ts';
+import {
+  AUTOENCODER_ENCODER,
+  type AutoencoderKLCheckpoint,
+  type AutoencoderKLConfig,
+  autoencoderScale,
+} from './autoencoder-config.ts';
+import { Decoder } from './autoencoder-decoder.ts';
+import { Encoder } from './autoencoder-encoder.ts';
 import { buildParts, disposeParts, type ModelPart, parameterShapesOf } from './build.ts';
 
-/** Of diffusers' config.json, what the decoder needs. */
-export interface AutoencoderKLConfig {
-  /** Channels per level, from the image inwards. */
-  readonly blockOutChannels: readonly number[];
-  /** Resnets per encoder level; the decoder has one more. */
-  readonly layersPerBlock: number;
-  readonly latentChannels: number;
-  readonly outChannels: number;
-  readonly normNumGroups: number;
-  /** The model's latents are this factor times the autoencoder's. */
-  readonly scalingFactor: number;
+export interface AutoencoderKLOptions {
+  /** Whether to hold the encoder too, which generation does not need. Default: false. */
+  readonly encoder?: boolean | undefined;
 }
 
-/** Names of the encoder's parameters, which a checkpoint may hold beside the decoder's. */
-export const AUTOENCODER_ENCODER = /^(encoder|quant_conv)\./;
-
-/** GN → SiLU → conv → GN → SiLU → conv, plus the input (through a 1×1 convolution where the channels change). */
-export class ResnetBlock extends Composite {
-  static readonly className = 'ResnetBlock2D';
-  private readonly norm1: GroupNorm;
-  private readonly conv1: Conv2d;
-  private readonly norm2: GroupNorm;
-  private readonly conv2: Conv2d;
-  private readonly convShortcut: Conv2d | undefined;
-
-  constructor(
-    private readonly sizes: { readonly inChannels: number; readonly outChannels: number; readonly numGroups: number },
-    stored?: WeightScope,
-  ) {
-    super();
-    const { inChannels, outChannels, numGroups } = sizes;
-    const norm = (name: string, channels: number) =>
-      this.child(name, new GroupNorm({ channels, numGroups, silu: true }, stored?.at(name)));
-    const conv = (name: string, from: number, kernelSize: 1 | 3) =>
-      this.child(name, new Conv2d({ inChannels: from, outChannels, kernelSize }, stored?.at(name)));
-    this.norm1 = norm('norm1', inChannels);
-    this.conv1 = conv('conv1', inChannels, 3);
-    this.norm2 = norm('norm2', outChannels);
-    this.conv2 = conv('conv2', outChannels, 3);
-    this.convShortcut = inChannels === outChannels ? undefined : conv('conv_shortcut', inChannels, 1);
-  }
-
-  /** @param inputs [N,H,W,C] @returns [N,H,W,C'] */
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
-    const x = single<tf.Tensor4D>(inputs);
-    return tf.tidy(() => {
-      let y = this.conv1.call(this.norm1.call(x)); // [N,H,W,C']
-      y = this.conv2.call(this.norm2.call(y)); // [N,H,W,C']
-      return tf.add(this.convShortcut?.call(x) ?? x, y);
-    });
-  }
-
-  override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {
-    return [...inputShape.slice(0, -1), this.sizes.outChannels];
-  }
-
-  override getConfig(): serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.sizes };
-  }
+/**
+ * A normal distribution of every latent, in the autoencoder's own units (diffusers' `encode(x).latent_dist`): mean and
+ * logarithm of the variance, each [N,h,w,latentChannels].
+ */
+export interface LatentMoments {
+  readonly mean: tf.Tensor4D;
+  readonly logvar: tf.Tensor4D;
 }
-serialization.registerClass(ResnetBlock);
 
-/** Attention over all pixels with one head of all channels, plus the un-normalised input. */
-export class SpatialAttention extends Composite {
-  static readonly className = 'SpatialAttention';
-  private readonly groupNorm: GroupNorm;
-  private readonly toQ: Linear;
-  private readonly toK: Linear;
-  private readonly toV: Linear;
-  private readonly toOut: Linear;
-
-  constructor(
-    private readonly sizes: { readonly channels: number; readonly numGroups: number },
-    stored?: WeightScope,
-  ) {
-    super();
-    const { channels } = sizes;
-    const linear = (name: string) =>
-      this.child(name, new Linear({ inFeatures: channels, outFeatures: channels }, stored?.at(name)));
-    this.groupNorm = this.child('group_norm', new GroupNorm(sizes, stored?.at('group_norm')));
-    this.toQ = linear('to_q');
-    this.toK = linear('to_k');
-    this.toV = linear('to_v');
-    this.toOut = linear('to_out.0');
-  }
-
-  /** @param inputs [N,H,W,C] @returns [N,H,W,C] */
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
-    const x = single<tf.Tensor4D>(inputs);
-    const [n, height, width, channels] = x.shape;
-    return tf.tidy(() => {
-      const tokens = tf.reshape(this.groupNorm.call(x), [n, 1, height * width, channels]) as tf.Tensor4D; // one head
-      const y = attention(this.toQ.call(tokens), this.toK.call(tokens), this.toV.call(tokens)); // [N,1,H·W,C]
-      return tf.add(tf.reshape(this.toOut.call(y), x.shape), x);
-    });
-  }
-
-  override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {
-    return inputShape;
-  }
-
-  override getConfig(): serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.sizes };
-  }
-}
-serialization.registerClass(SpatialAttention);
-
-/** Latents to images. Named after diffusers' `Decoder`: conv_in, mid_block, up_blocks, conv_norm_out, conv_out. */
-export class Decoder extends Composite {
-  static readonly className = 'AutoencoderKLDecoder';
-  private readonly stages: ((x: tf.Tensor4D) => tf.Tensor4D)[] = [];
-
-  constructor(
-    private readonly config: AutoencoderKLConfig,
-    stored?: WeightScope,
-  ) {
-    super();
-    const { blockOutChannels, layersPerBlock, latentChannels, outChannels, normNumGroups: numGroups } = config;
-    const levels = [...blockOutChannels].reverse(); // from the latent outwards
-    const [inner = 0] = levels;
-    const outer = levels[levels.length - 1] ?? 0;
-    const conv = (name: string, inChannels: number, out: number) =>
-      this.stage(name, new Conv2d({ inChannels, outChannels: out, kernelSize: 3 }, stored?.at(name)));
-    const resnet = (name: string, inChannels: number, out: number) =>
-      this.stage(name, new ResnetBlock({ inChannels, outChannels: out, numGroups }, stored?.at(name)));
-
-    conv('conv_in', latentChannels, inner); // [N,h,w,C]
-    resnet('mid_block.resnets.0', inner, inner);
-    this.stage(
-      'mid_block.attentions.0',
-      new SpatialAttention({ channels: inner, numGroups }, stored?.at('mid_block.attentions.0')),
-    );
-    resnet('mid_block.resnets.1', inner, inner);
-    levels.forEach((channels, level) => {
-      const from = levels[level - 1] ?? inner;
-      for (let i = 0; i <= layersPerBlock; i++)
-        resnet(`up_blocks.${level}.resnets.${i}`, i === 0 ? from : channels, channels);
-      if (level < levels.length - 1) {
-        this.stages.push(upsample); // [N,2h,2w,C]
-        conv(`up_blocks.${level}.upsamplers.0.conv`, channels, channels);
-      }
-    });
-    this.stage('conv_norm_out', new GroupNorm({ channels: outer, numGroups, silu: true }, stored?.at('conv_norm_out')));
-    conv('conv_out', outer, outChannels); // [N,H,W,3]
-  }
-
-  /** @param inputs [N,h,w,latentChannels] @returns [N,H,W,outChannels], nominally in [−1,1] */
-  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
-    let x = single<tf.Tensor4D>(inputs).clone();
-    for (const stage of this.stages) {
-      const next = stage(x);
-      x.dispose(); // at 1024 px one activation is up to 1 GiB: none outlives its use
-      x = next;
-    }
-    return x;
-  }
-
-  private stage(name: string, layer: Conv2d | ResnetBlock | SpatialAttention | GroupNorm): void {
-    this.child(name, layer);
-    this.stages.push((x) => layer.call(x));
-  }
-
-  override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {
-    const [n = null, h, w] = inputShape;
-    const scale = 2 ** (this.config.blockOutChannels.length - 1);
-    return [n, h == null ? null : h * scale, w == null ? null : w * scale, this.config.outChannels];
-  }
-
-  override getConfig(): serialization.ConfigDict {
-    return { ...super.getConfig(), ...this.config, blockOutChannels: [...this.config.blockOutChannels] };
-  }
-}
-serialization.registerClass(Decoder as unknown as serialization.SerializableConstructor<Decoder>);
-
-/** Nearest neighbour ×2 (diffusers Upsample2D). */
-function upsample(x: tf.Tensor4D): tf.Tensor4D {
-  return tf.image.resizeNearestNeighbor(x, [2 * x.shape[1], 2 * x.shape[2]]);
-}
+// diffusers' DiagonalGaussianDistribution
+const MIN_LOGVAR = -30;
+const MAX_LOGVAR = 20;
 
 export class AutoencoderKL {
+  private readonly encoder: { readonly stages: Encoder; readonly quantConv: Conv2d } | undefined;
   private readonly postQuantConv: Conv2d;
   private readonly decoder: Decoder;
 
   private constructor(
     readonly config: AutoencoderKLConfig,
+    { encoder = false }: AutoencoderKLOptions,
     stored?: WeightScope,
   ) {
-    const { latentChannels: c } = config;
-    this.postQuantConv = new Conv2d({ inChannels: c, outChannels: c, kernelSize: 1 }, stored?.at('post_quant_conv'));
+    const pointwise = (name: string, channels: number) =>
+      new Conv2d({ inChannels: channels, outChannels: channels, kernelSize: 1 }, stored?.at(name));
+    const { latentChannels } = config;
+    this.postQuantConv = pointwise('post_quant_conv', latentChannels);
     this.decoder = new Decoder(config, stored?.at('decoder'));
+    if (encoder) {
+      const quantConv = pointwise('quant_conv', 2 * latentChannels);
+      this.encoder = { stages: new Encoder(config, stored?.at('encoder')), quantConv };
+    }
   }
 
-  /** @throws CheckpointError when the decoder's tensors are not those of `config`. */
-  static async fromWeights(config: AutoencoderKLConfig, weights: Weights): Promise<AutoencoderKL> {
-    const vae = new AutoencoderKL(config, weights.scope());
+  /**
+   * Reads an opened checkpoint into the current backend; closing it stays with the caller.
+   * @throws CheckpointError when its tensors are not those of its config, or the encoder is asked for and not there.
+   */
+  static async fromCheckpoint(
+    { config, archive }: AutoencoderKLCheckpoint,
+    options: AutoencoderKLOptions = {},
+  ): Promise<AutoencoderKL> {
+    const isEncoder = (name: string) => AUTOENCODER_ENCODER.test(name);
+    if (options.encoder && ![...archive.tensors.keys()].some(isEncoder)) {
+      throw new CheckpointError(
+        `${archive.name}: holds the decoder of an AutoencoderKL and no encoder, so it cannot encode pictures; ` +
+          'give --vae with a whole autoencoder, or convert the checkpoint again with one',
+      );
+    }
+    const needed = options.encoder ? archive : pickTensors(archive, (name) => !isEncoder(name));
+    return withWeights(needed, (weights) => AutoencoderKL.fromWeights(config, weights, options));
+  }
+
+  /** @throws CheckpointError when the tensors are not those of `config`. */
+  static async fromWeights(
+    config: AutoencoderKLConfig,
+    weights: Weights,
+    options: AutoencoderKLOptions = {},
+  ): Promise<AutoencoderKL> {
+    const vae = new AutoencoderKL(config, options, weights.scope());
     weights.expect(parameterShapesOf(vae.parts()));
     await buildParts(vae.parts(), weights);
     return vae;
   }
 
-  /** Parameter name → shape of the decoder and its 1×1 convolution. */
-  static parameterShapes(config: AutoencoderKLConfig): ReadonlyMap<string, Shape> {
-    return parameterShapesOf(new AutoencoderKL(config).parts());
+  /** Parameter name → shape of the decoder and its 1×1 convolution; then, where asked for, of the encoder and its own. */
+  static parameterShapes(config: AutoencoderKLConfig, options: AutoencoderKLOptions = {}): ReadonlyMap<string, Shape> {
+    return parameterShapesOf(new AutoencoderKL(config, options).parts());
   }
 
-  /** Pixels per latent position. */
+  /** Pixels per latent position, on each side. */
   get scale(): number {
-    return 2 ** (this.config.blockOutChannels.length - 1);
+    return autoencoderScale(this.config);
+  }
+
+  /**
+   * Pictures to the model's latents, which `decode` takes: (mean + noise·σ)·scalingFactor.
+   * @param image [N,H,W,outChannels] in [−1,1]. Where H or W is no multiple of `scale`, what is left over at the bottom
+   * or on the right gets no latent of its own; diffusers' pipelines resize such pictures first.
+   * @param noise standard normal [N,h,w,latentChannels] to draw from the distribution; without it, its mean
+   * @returns [N,h,w,latentChannels]: h = ⌊H/scale⌋, w = ⌊W/scale⌋
+   * @throws OptionError when the encoder was not loaded; ShapeError for other shapes, or H or W below `scale`.
+   */
+  encode(image: tf.Tensor4D, noise?: tf.Tensor4D): tf.Tensor4D {
+    return tf.tidy(() => this.latents(this.moments(image), noise));
+  }
+
+  /**
+   * Pictures to the distribution of their latents, in the autoencoder's own units; the caller disposes both tensors.
+   * @param image as of `encode` @throws as `encode`
+   */
+  moments(image: tf.Tensor4D): LatentMoments {
+    const { encoder, scale } = this;
+    if (!encoder)
+      throw new OptionError(
+        'AutoencoderKL: was loaded without its encoder, so it cannot encode; load it with encoder: true',
+      );
+    const [, height, width] = image.shape;
+    assertShape('AutoencoderKL image', image.shape, [null, null, null, this.config.outChannels]);
+    if (height < scale || width < scale)
+      throw new ShapeError(`AutoencoderKL image: expected at least ${scale}×${scale} pixels, got ${width}×${height}`);
+    return tf.tidy(() => {
+      const both = encoder.quantConv.call(encoder.stages.call(image)); // [N,h,w,2·latentChannels]
+      const [mean, logvar] = tf.split(both, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
+      return { mean, logvar: tf.clipByValue(logvar, MIN_LOGVAR, MAX_LOGVAR) as tf.Tensor4D };
+    });
+  }
+
+  /** The model's latents of a distribution that `moments` gave, borrowed. @param noise as of `encode` */
+  latents({ mean, logvar }: LatentMoments, noise?: tf.Tensor4D): tf.Tensor4D {
+    if (noise) assertShape('AutoencoderKL noise', noise.shape, mean.shape);
+    return tf.tidy(() => {
+      const drawn = noise ? tf.add(mean, tf.mul(tf.exp(tf.mul(logvar, 0.5)), noise)) : mean; // [N,h,w,latentChannels]
+      return tf.mul(drawn, this.config.scalingFactor) as tf.Tensor4D;
+    });
   }
 
   /**
@@ -237,10 +153,18 @@ export class AutoencoderKL {
     disposeParts(this.parts());
   }
 
+  /** The encoder's last, as converted checkpoints have them. */
   private parts(): readonly ModelPart[] {
+    const { encoder, postQuantConv, decoder } = this;
     return [
-      { path: 'post_quant_conv', layer: this.postQuantConv },
-      { path: 'decoder', layer: this.decoder },
+      { path: 'post_quant_conv', layer: postQuantConv },
+      { path: 'decoder', layer: decoder },
+      ...(encoder
+        ? [
+            { path: 'quant_conv', layer: encoder.quantConv },
+            { path: 'encoder', layer: encoder.stages },
+          ]
+        : []),
     ];
   }
 }

@@ -1,5 +1,5 @@
 import type { TensorArchive } from '../checkpoint/stored-tensor.ts';
-import type { AutoencoderKLConfig } from './autoencoder-kl.ts';
+import type { AutoencoderKLCheckpoint } from './autoencoder-config.ts';
 import type { DiTConfig, Numerics } from './dit-config.ts';
 
 /** Settings that a checkpoint suggests where the caller gives none. */
@@ -15,8 +15,7 @@ export interface DiTCheckpoint {
   /** Whose numbers the weights were trained or converted for. */
   readonly numerics: Numerics;
   readonly transformer: { readonly config: DiTConfig; readonly archive: TensorArchive };
-  /** The archive may hold the encoder too. */
-  readonly vae: { readonly config: AutoencoderKLConfig; readonly archive: TensorArchive };
+  readonly vae: AutoencoderKLCheckpoint;
   /** diffusers' scheduler_config.json, as it stands; empty where the checkpoint has none. */
   readonly scheduler: Readonly<Record<string, unknown>>;
   /** One entry a class; an entry may hold several names, separated by commas. Empty where unknown. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
-import type { AutoencoderKLConfig } from './autoencoder-kl.ts';
+import type { AutoencoderKLConfig } from './autoencoder-config.ts';
 import type { DiTConfig } from './dit-config.ts';
 import type { PixArtConfig } from './pixart-config.ts';
 

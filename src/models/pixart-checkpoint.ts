@@ -1,6 +1,6 @@
 import type { CheckpointFolder } from '../checkpoint/folder.ts';
 import type { StoredTensor, TensorArchive } from '../checkpoint/stored-tensor.ts';
-import type { AutoencoderKLConfig } from './autoencoder-kl.ts';
+import type { AutoencoderKLConfig } from './autoencoder-config.ts';
 import type { SamplingDefaults } from './dit-checkpoint.ts';
 import type { Numerics } from './dit-config.ts';
 import type { PixArtConfig } from './pixart-config.ts';

@@ -28,3 +28,18 @@ export async function toPixels(image: tf.Tensor3D, numerics: Numerics): Promise<
   }
   return { width, height, data };
 }
+
+/**
+ * 8 bits to the floats that autoencoders take, 2·x/255 − 1 (diffusers' VaeImageProcessor).
+ * @param picture its alpha is left out; lay a transparent one on a ground first
+ * @returns [1,H,W,3] in [−1,1]
+ */
+export function fromPixels({ width, height, data }: PixelImage): tf.Tensor4D {
+  const values = new Float32Array(width * height * 3);
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    for (let channel = 0; channel < 3; channel++) {
+      values[pixel * 3 + channel] = 2 * Math.fround((data[pixel * 4 + channel] ?? 0) / 255) - 1;
+    }
+  }
+  return tf.tensor4d(values, [1, height, width, 3]);
+}

@@ -11,8 +11,8 @@ export interface RunTimes {
   readonly decodeSeconds: number;
 }
 
-/** What a run did and cost. MACs are of the blocks for one sample and guidance half. */
-export interface GenerationReport extends CacheCounts, RunTimes {
+/** What a run does, known before its first step. MACs are of the blocks for one sample and guidance half. */
+export interface RunDescription {
   /** The checkpoint. */
   readonly model: string;
   readonly backend: string;
@@ -27,9 +27,12 @@ export interface GenerationReport extends CacheCounts, RunTimes {
   readonly classLabels: readonly number[];
   /** The cache method's name; null without one. */
   readonly cache: string | null;
-  /** Null with `runBlocks`: only a runner of your own knows what it does, and the counts above stay 0. */
+  /** Null with `runBlocks`: only a runner of your own knows what it does, and the counts of the report stay 0. */
   readonly plan: CachePlan | null;
   readonly macs: PlanCost | null;
   /** Settings that work but disappoint together, each with its reason. */
   readonly warnings: readonly string[];
 }
+
+/** What a run did and cost. */
+export interface GenerationReport extends RunDescription, CacheCounts, RunTimes {}

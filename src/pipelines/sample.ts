@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { CachedBlocks } from '../cache/cached-blocks.ts';
-import type { CachePlan } from '../cache/plan.ts';
+import type { CachePlan, PlanStep } from '../cache/plan.ts';
 import { type BlockDelta, reportDeltas } from '../cache/record-deltas.ts';
 import { AbortError, NumericsError } from '../errors.ts';
 import type { BlockRunner } from '../models/block.ts';
 import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
+import type { SchedulerRecord } from '../schedulers/scheduler-config.ts';
+import { type CleanLatents, cleanLatents } from './clean-latents.ts';
 import type { Denoiser } from './guidance.ts';
 
 /** What a caller hears of after each step. Tensors are borrowed for the call. */
@@ -16,6 +18,8 @@ export interface StepEvent {
   readonly timestep: number;
   /** Latents after the step [N,H,W,C]. */
   readonly latents: tf.Tensor4D;
+  /** The clean latents that the model saw in the step [N,H,W,C], fresh: what a preview shows. During the call only. */
+  readonly xStart: () => tf.Tensor4D;
   /** Whether the step took blocks from the cache. */
   readonly cached: boolean;
   /** Wall time of the step. */
@@ -26,6 +30,8 @@ export interface SampleOptions {
   /** Noise [N,H,W,C], consumed. */
   readonly noise: tf.Tensor4D;
   readonly sampler: Sampler;
+  /** The checkpoint's scheduler_config.json, for `xStart`. Empty, the default: DiT's own settings. */
+  readonly scheduler?: SchedulerRecord | undefined;
   /** For samplers that add noise on the way. */
   readonly stepNoise: NoiseSource;
   readonly denoise: Denoiser;
@@ -40,24 +46,19 @@ export interface SampleOptions {
 
 /** Runs all steps. @returns the final latents [N,H,W,C] and each step's wall time in seconds. */
 export async function sample(options: SampleOptions): Promise<{ latents: tf.Tensor4D; stepSeconds: number[] }> {
-  const { sampler, plan, onStep, signal } = options;
+  const { timesteps } = options.sampler;
+  const clean = cleanLatents(options.scheduler ?? {});
   const stepSeconds: number[] = [];
   let x = options.noise;
   try {
-    for (const [step, timestep] of sampler.timesteps.entries()) {
-      checkAborted(signal, `before step ${step + 1} of ${sampler.timesteps.length}`);
-      const start = performance.now();
-      const next = await oneStep(options, step, x);
+    for (const step of timesteps.keys()) {
+      checkAborted(options.signal, `before step ${step + 1} of ${timesteps.length}`);
+      const { latents, seconds } = await oneStep(options, step, x, clean);
       x.dispose();
-      x = next;
-      await checkFinite(x, step, timestep);
-      const seconds = (performance.now() - start) / 1000;
+      x = latents;
       stepSeconds.push(seconds);
-      const cached = plan.steps[step]?.reuse != null;
-      await breathe();
-      await onStep?.({ step, numInferenceSteps: sampler.timesteps.length, timestep, latents: x, cached, seconds });
     }
-    checkAborted(signal, 'after the last step');
+    checkAborted(options.signal, 'after the last step');
     return { latents: x, stepSeconds };
   } catch (error) {
     x.dispose();
@@ -70,20 +71,40 @@ export function checkAborted(signal: AbortSignal | undefined, when: string): voi
   if (signal?.aborted) throw new AbortError(`generation was stopped ${when}`);
 }
 
-async function oneStep(options: SampleOptions, step: number, x: tf.Tensor4D): Promise<tf.Tensor4D> {
-  const { sampler, stepNoise, denoise, plan, cache, runBlocks, onBlockDelta } = options;
-  const planned = plan.steps[step];
-  const timestep = sampler.timesteps[step];
+/** A step, and the caller told of it. @param x latents before it, borrowed */
+async function oneStep(
+  options: SampleOptions,
+  step: number,
+  x: tf.Tensor4D,
+  clean: CleanLatents,
+): Promise<{ latents: tf.Tensor4D; seconds: number }> {
+  const { sampler, stepNoise, plan, onStep } = options;
+  const { timesteps } = sampler;
+  const [planned, timestep] = [plan.steps[step], timesteps[step]];
   if (!planned || timestep === undefined)
     throw new RangeError(`the plan has ${plan.steps.length} steps, step ${step} was asked for`);
-  const runner = runBlocks ? runBlocks(step) : cache.atStep(planned);
-  const run = onBlockDelta ? reportDeltas(runner, (delta) => onBlockDelta({ ...delta, step })) : runner;
-  const output = await denoise(x, timestep, run);
+  const start = performance.now();
+  const output = await options.denoise(x, timestep, runnerOf(options, planned, step));
+  let latents: tf.Tensor4D | undefined;
   try {
-    return sampler.step(step, output, x, stepNoise);
+    latents = sampler.step(step, output, x, stepNoise);
+    await checkFinite(latents, step, timestep);
+    const seconds = (performance.now() - start) / 1000;
+    await breathe();
+    const event = { step, numInferenceSteps: timesteps.length, timestep, cached: planned.reuse != null, seconds };
+    await onStep?.({ ...event, latents, xStart: () => clean(output, x, timestep) });
+    return { latents, seconds };
+  } catch (error) {
+    latents?.dispose();
+    throw error;
   } finally {
     tf.dispose({ ...output });
   }
+}
+
+function runnerOf({ cache, runBlocks, onBlockDelta }: SampleOptions, planned: PlanStep, step: number): BlockRunner {
+  const runner = runBlocks ? runBlocks(step) : cache.atStep(planned);
+  return onBlockDelta ? reportDeltas(runner, (delta) => onBlockDelta({ ...delta, step })) : runner;
 }
 
 /** A turn of the event loop: where a backend computes synchronously, signals and timers would wait for the last step. */

@@ -4,6 +4,7 @@ import { DDIM_DEFAULTS, type DDIMConfig } from './ddim.ts';
 import { DDPM_DEFAULTS, type DDPMConfig } from './ddpm.ts';
 import { DPM_SOLVER_DEFAULTS, type DPMSolverConfig } from './dpm-solver.ts';
 import { LCM_DEFAULTS, type LCMConfig } from './lcm.ts';
+import type { PredictionType } from './model-output.ts';
 import type { NoiseSchedule } from './noise-schedule.ts';
 
 /** diffusers' scheduler_config.json, of whichever scheduler class. */
@@ -28,6 +29,7 @@ const CLIPPING = { clip_sample: z.boolean().default(true), clip_sample_range: z.
 const SPACINGS = z.enum(['leading', 'linspace', 'trailing']);
 
 const NOISE_SCHEMA = z.object(NOISE);
+const PREDICTION_SCHEMA = z.object({ prediction_type: STEPPING.prediction_type });
 const DDIM_SCHEMA = z.object({
   ...STEPPING,
   ...CLIPPING,
@@ -128,6 +130,11 @@ export function lcmConfig(json: SchedulerRecord): LCMConfig {
 /** The betas alone, for the original DiT's samplers; an empty record gives LINEAR_SCHEDULE. */
 export function noiseSchedule(json: SchedulerRecord): NoiseSchedule {
   return noise(parsed(NOISE_SCHEMA, json));
+}
+
+/** What the model's output stands for; ε for an empty record. */
+export function predictionType(json: SchedulerRecord): PredictionType {
+  return parsed(PREDICTION_SCHEMA, json).prediction_type;
 }
 
 function isEmpty(json: SchedulerRecord): boolean {

@@ -7,14 +7,16 @@ const machine = {
   packages: [] as TfjsNodePackage[],
   hasNativePart: true,
   load: (_found: TfjsNodePackage): void => {},
-  wheel: { wheel: {} } as object,
+  recipe: { recipe: {} } as object,
 };
 jest.mock('../../src/backend/native/tfjs-node-package.ts', () => ({
   findTfjsNode: () => machine.packages,
   hasNativePart: () => machine.hasNativePart,
   loadTfjsNode: (found: TfjsNodePackage) => machine.load(found),
 }));
-jest.mock('../../src/backend/native/setup-platform.ts', () => ({ wheelForThisMachine: () => machine.wheel }));
+jest.mock('../../src/backend/native/setup-platform.ts', () => ({
+  recipeForThisMachine: () => machine.recipe,
+}));
 
 const TFJS_NODE: TfjsNodePackage = {
   name: '@tensorflow/tfjs-node',
@@ -42,7 +44,7 @@ function installTensorFlow({ gpu }: { gpu: boolean }): void {
 }
 
 beforeEach(() => {
-  Object.assign(machine, { packages: [], hasNativePart: true, load: () => {}, wheel: { wheel: {} } });
+  Object.assign(machine, { packages: [], hasNativePart: true, load: () => {}, recipe: { recipe: {} } });
 });
 
 afterEach(() => {
@@ -62,7 +64,7 @@ describe('with nothing asked for', () => {
         {
           name: 'tensorflow',
           reason: '@tensorflow/tfjs-node is not installed',
-          command: 'npx delta-dit setup-native',
+          command: 'node bin/delta-dit.mjs setup-native',
         },
       ],
     });
@@ -85,7 +87,7 @@ describe('with nothing asked for', () => {
     expect(report.name).toBe('wasm');
     expect(report.absent).toHaveLength(1);
     expect(report.absent[0]?.reason).toMatch(
-      /cannot be loaded: libtensorflow\.so\.2.*Run `npx delta-dit setup-native`/,
+      /cannot be loaded: libtensorflow\.so\.2.*Run `node bin\/delta-dit\.mjs setup-native`/,
     );
   });
 
@@ -116,12 +118,12 @@ describe('with nothing asked for', () => {
 describe('an absent TensorFlow that is asked for', () => {
   it('is an error that names the set-up where there is one for the machine', async () => {
     await expect(useBackend('tensorflow')).rejects.toThrow(
-      'The backend tensorflow is not there: @tensorflow/tfjs-node is not installed. Run `npx delta-dit setup-native`.',
+      'The backend tensorflow is not there: @tensorflow/tfjs-node is not installed. Run `node bin/delta-dit.mjs setup-native`.',
     );
   });
 
   it('is an error that names the prebuilt package elsewhere', async () => {
-    machine.wheel = { refusal: 'macOS' };
+    machine.recipe = { refusal: 'macOS' };
     await expect(useBackend('tensorflow')).rejects.toThrow('Run `npm install @tensorflow/tfjs-node@4.22.0`.');
   });
 
@@ -129,7 +131,7 @@ describe('an absent TensorFlow that is asked for', () => {
     machine.packages = [TFJS_NODE];
     machine.hasNativePart = false;
     await expect(useBackend('tensorflow')).rejects.toThrow(/in \/somewhere\/tfjs-node has no native part yet/);
-    machine.wheel = { refusal: 'macOS' };
+    machine.recipe = { refusal: 'macOS' };
     await expect(useBackend('tensorflow')).rejects.toThrow('Run `npm rebuild @tensorflow/tfjs-node`.');
   });
 

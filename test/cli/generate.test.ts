@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readPngText } from '../../src/cli/png-text.ts';
-import { expectRefusal, PARITY, runCli, scratchFolder } from './run-cli.ts';
+import { convertTinyModel, expectRefusal, runCli, scratchFolder } from './run-cli.ts';
 
 const scratch = scratchFolder();
 const model = scratch.path('tiny');
@@ -11,20 +11,7 @@ function pngSize(png: Buffer): { width: number; height: number } {
   return { width: png.readUInt32BE(16), height: png.readUInt32BE(20) };
 }
 
-beforeAll(async () => {
-  const vae = `${PARITY}/dit-tiny-diffusers`;
-  const { code, stderr } = await runCli(
-    'convert',
-    `${PARITY}/dit-tiny.pt`,
-    '--out',
-    model,
-    '--num-heads',
-    '4',
-    '--vae',
-    vae,
-  );
-  expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('tensors') });
-});
+beforeAll(() => convertTinyModel(model));
 afterAll(() => scratch.remove());
 
 describe('generate', () => {
@@ -48,7 +35,7 @@ describe('generate', () => {
     const { width, height } = pngSize(bytes);
     expect([width, height]).toEqual([16, 16]);
     const texts = readPngText(out, bytes);
-    expect(texts.get('parameters')).toContain('Steps: 4, Sampler: DDIM, CFG scale: 4, Seed: 7');
+    expect(texts.get('parameters')).toContain('Steps: 4, Sampler: DDIM, CFG scale: 4, Seed: 7, Size: 16x16, Model: ');
     expect(JSON.parse(texts.get('delta-dit') ?? '')).toMatchObject({
       classLabels: [1],
       seeds: [7],
@@ -76,8 +63,23 @@ describe('generate', () => {
     const { width, height } = pngSize(readFileSync(out));
     expect([width, height]).toEqual([3 * 16 + 2 * 4, 2 * 16 + 4]);
     expect(JSON.parse(readPngText(out, readFileSync(out)).get('delta-dit') ?? '')).toMatchObject({
-      seeds: [1, 2, 3, 1, 2, 3],
+      classes: ['0', '3'],
+      seeds: [1, 2, 3],
     });
+  });
+
+  it('makes each class with each seed', async () => {
+    const out = scratch.path('seeds.png');
+    const { stderr } = await generate('--class', '1', '--seed', '5', '--seed', '2', '--steps', '1', '-o', out);
+    expect(stderr).toContain('2 pictures of 1: 1 step of ddim, guidance 4, seeds 5, 2');
+    expect(pngSize(readFileSync(out)).width).toBe(2 * 16 + 4);
+  });
+
+  it('tells the random seed that it draws, before it starts', async () => {
+    const out = scratch.path('random.png');
+    const { stderr } = await generate('--class', '1', '--seed', '-1', '--steps', '1', '-o', out);
+    const [, seed] = /One picture of 1: .*, seed (\d+)\n/.exec(stderr) ?? [];
+    expect(JSON.parse(readPngText(out, readFileSync(out)).get('delta-dit') ?? '').seeds).toEqual([Number(seed)]);
   });
 
   it('compares uncached with cached', async () => {
@@ -112,7 +114,7 @@ describe('generate', () => {
     const args = ['--class', '1', '--seed', '7', '--steps', '4', '--sampler', 'ddpm-original', ...cached, '-o', out];
     const { code, stderr } = await generate(...args);
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^warning: cache delta-dit under ddpm-original: the fresh noise/m);
+    expect(stderr).toMatch(/^warning: cache delta-dit under ddpm-original: the fresh noise.*\n[\s\S]*^Sampled in /m); // first
     const texts = readPngText(out, readFileSync(out));
     expect(texts.get('parameters')).toContain('Steps: 4, Sampler: DDPM (DiT), CFG scale: 4, Seed: 7');
     expect(JSON.parse(texts.get('delta-dit') ?? '')).toMatchObject({ sampler: 'ddpm-original', eta: 0 });
@@ -183,6 +185,16 @@ describe('generate refuses', () => {
     ['an unknown model', ['-m', 'nothing-here', '--class', '1'], /--model nothing-here: no such file/],
     ['an unknown option', ['--class', '1', '--magic'], /unknown option/],
     ['no pictures', ['--class', '1', '--count', '0'], /--count: expected at least 1/],
+    ['a negative seed', ['--class', '1', '--seed', '-5'], /--seed: expected −1 for a random one, .* got -5/],
+    ['a seed twice', ['--class', '1', '--seed', '5', '--seed', '5'], /--seed: 5 comes out twice/],
+    ['a batch of none', ['--class', '1', '--batch-size', '0'], /--batch-size: expected at least 1, got 0/],
+    [
+      'an autoencoder for a model that has one',
+      ['--class', '1', '--vae', 'x'],
+      /--vae: .*tiny is a folder that says this/,
+    ],
+    ['heads for a model that says them', ['--class', '1', '--num-heads', '3'], /--num-heads: .* leave it out/],
+    ['a key for a converted model', ['--explain', '--key', 'ema'], /--key: .* leave it out/],
   ];
   it.each(refused)('%s', async (_, args, text) => {
     expectRefusal(await generate(...args, '-o', out), text);
@@ -234,38 +246,5 @@ describe('generate refuses', () => {
     const file = `${cut}/transformer.safetensors`;
     writeFileSync(file, readFileSync(file).subarray(0, 1000));
     expectRefusal(await runCli('generate', '-m', cut, '--class', '1', '-o', out), /expected \d+ bytes, got 1000/);
-  });
-});
-
-it('stops after a step on SIGINT with exit code 130 and no file', async () => {
-  const { spawn } = await import('node:child_process');
-  const out = scratch.path('stopped.png');
-  const args = [
-    'bin/delta-dit.mjs',
-    'generate',
-    '-m',
-    model,
-    '--backend',
-    'cpu',
-    '--class',
-    '1',
-    '--steps',
-    '1000',
-    '-o',
-    out,
-  ];
-  const child = spawn('node', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let stderr = '';
-  const code = await new Promise<number | null>((resolve) => {
-    child.stderr.on('data', (text) => {
-      stderr += text;
-      if (stderr.includes('Backend: ')) setTimeout(() => child.kill('SIGINT'), 1500);
-    });
-    child.on('exit', resolve);
-  });
-  expect({ code, stopped: /stopped before step \d+ of 1000/.test(stderr), out: existsSync(out) }).toEqual({
-    code: 130,
-    stopped: true,
-    out: false,
   });
 });

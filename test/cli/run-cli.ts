@@ -1,7 +1,7 @@
-import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, watch } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 export interface CliResult {
   readonly code: number;
@@ -19,6 +19,63 @@ export function runCli(...args: readonly string[]): Promise<CliResult> {
       resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr });
     });
   });
+}
+
+/** Runs the program for what it writes to stdout, which is no text. */
+export function runCliForBytes(...args: readonly string[]): Promise<Omit<CliResult, 'stdout'> & { stdout: Buffer }> {
+  return new Promise((resolve) => {
+    execFile('node', ['bin/delta-dit.mjs', ...args], { encoding: 'buffer' }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr: stderr.toString() });
+    });
+  });
+}
+
+export interface RunningCli {
+  /** Waits until stderr has the text; fails when the program ends before. */
+  readonly says: (text: RegExp) => Promise<void>;
+  /** As Ctrl-C does. */
+  readonly interrupt: () => void;
+  readonly ended: Promise<CliResult>;
+}
+
+/** Starts the program, to meddle with it while it runs. */
+export function startCli(...args: readonly string[]): RunningCli {
+  const child = spawn('node', ['bin/delta-dit.mjs', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let stderr = '';
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  const ended = new Promise<CliResult>((resolve) => {
+    child.on('close', (code) => resolve({ code: code ?? -1, stdout: '', stderr }));
+  });
+  const says = (text: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => text.test(stderr) && resolve();
+      child.stderr.on('data', look);
+      look();
+      void ended.then(() => reject(new Error(`ended without ${text}: ${stderr}`)));
+    });
+  return { says, interrupt: () => child.kill('SIGINT'), ended };
+}
+
+/** Waits until a file is there. */
+export function appears(path: string): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!existsSync(path)) return;
+      watcher.close();
+      resolve();
+    };
+    const watcher = watch(dirname(path), look);
+    look();
+  });
+}
+
+/** The tiny DiT with random weights, converted; 7 classes, 3 blocks, pictures of 16 px. @param to the folder to write */
+export async function convertTinyModel(to: string, ...args: readonly string[]): Promise<void> {
+  const layout = ['--num-heads', '4', '--vae', `${PARITY}/dit-tiny-diffusers`];
+  const { code, stderr } = await runCli('convert', `${PARITY}/dit-tiny.pt`, '--out', to, ...layout, ...args);
+  expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('tensors') });
 }
 
 /** A folder that is removed with everything in it. */

@@ -133,6 +133,25 @@ describe('an autoencoder in a single file of diffusers', () => {
   });
 });
 
+describe('an autoencoder in a converted folder', () => {
+  const converted = join(__dirname, '../../checkpoints/dit-emoji');
+
+  it('is that of the manifest, encoder included', async () => {
+    const { config, archive, files } = await openAutoencoder({ vae: converted });
+    expect(config).toMatchObject({ blockOutChannels: [32, 64, 64], latentChannels: 4, scalingFactor: 1 });
+    expect(files).toEqual([`${converted}/vae.safetensors`]);
+    expect(archive.tensors.has('encoder.conv_in.kernel')).toBe(true);
+    await archive.close();
+  });
+
+  it('takes what is given instead of what the manifest says', async () => {
+    const { config, archive } = await openAutoencoder({ vae: converted, vaeScalingFactor: 0.5, vaeNormGroups: 8 });
+    expect(config).toMatchObject({ scalingFactor: 0.5, normNumGroups: 8 });
+    await archive.close();
+    await expect(openAutoencoder({ vae: converted, vaeNormGroups: 7 })).rejects.toThrow(/normNumGroups/);
+  });
+});
+
 describe('openAutoencoder', () => {
   it('lets what is given win over config.json', async () => {
     expect((await opened({ vae: FOLDER, vaeScalingFactor: 0.5 })).config.scalingFactor).toBe(0.5);

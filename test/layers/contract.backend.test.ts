@@ -4,7 +4,7 @@ import type { WeightScope } from '../../src/checkpoint/weights.ts';
 import { CheckpointError } from '../../src/errors.ts';
 import { CrossAttention, SelfAttention } from '../../src/layers/attention.ts';
 import { CaptionProjection } from '../../src/layers/caption-projection.ts';
-import { Conv2d } from '../../src/layers/conv2d.ts';
+import { Conv2d, Downsample2d } from '../../src/layers/conv2d.ts';
 import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../../src/layers/embedders.ts';
 import { GroupNorm } from '../../src/layers/group-norm.ts';
 import { Linear } from '../../src/layers/linear.ts';
@@ -15,7 +15,9 @@ import { ScaleShiftTable } from '../../src/layers/scale-shift-table.ts';
 import { T5Attention } from '../../src/layers/t5-attention.ts';
 import { RelativeAttentionBias, TokenEmbedding } from '../../src/layers/t5-embeddings.ts';
 import { T5FeedForward } from '../../src/layers/t5-feed-forward.ts';
-import { Decoder, ResnetBlock, SpatialAttention } from '../../src/models/autoencoder-kl.ts';
+import { ResnetBlock, SpatialAttention } from '../../src/models/autoencoder-blocks.ts';
+import { Decoder } from '../../src/models/autoencoder-decoder.ts';
+import { Encoder } from '../../src/models/autoencoder-encoder.ts';
 import { DiTBlock, FinalLayer } from '../../src/models/dit.ts';
 import type { DiTConfig } from '../../src/models/dit-config.ts';
 import { PixArtBlock, T2IFinalLayer } from '../../src/models/pixart-block.ts';
@@ -103,6 +105,14 @@ const SAMPLES: Record<string, Sample> = {
   'Conv2dSame 3×3': {
     make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 3 }, stored),
     inputs: [[2, 4, 6, 3]],
+  },
+  Downsample2D: {
+    make: (stored) => new Downsample2d({ inChannels: 3, outChannels: 5 }, stored),
+    inputs: [[2, 4, 6, 3]],
+  },
+  'Downsample2D, odd size': {
+    make: (stored) => new Downsample2d({ inChannels: 3, outChannels: 5 }, stored),
+    inputs: [[2, 5, 7, 3]],
   },
   GroupNorm: { make: (stored) => new GroupNorm({ channels: 6, numGroups: 2 }, stored), inputs: [[2, 4, 6, 6]] },
   'GroupNorm and SiLU': {
@@ -196,6 +206,8 @@ const SAMPLES: Record<string, Sample> = {
     make: (stored) => new SpatialAttention({ channels: 4, numGroups: 2 }, stored),
     inputs: [[2, 4, 6, 4]],
   },
+  AutoencoderKLEncoder: { make: (stored) => new Encoder(VAE, stored), inputs: [[2, 4, 6, 3]] },
+  'AutoencoderKLEncoder, odd size': { make: (stored) => new Encoder(VAE, stored), inputs: [[2, 5, 7, 3]] },
   AutoencoderKLDecoder: { make: (stored) => new Decoder(VAE, stored), inputs: [[2, 4, 6, 4]] },
 };
 

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { openDiT } from '../../converters/open-dit.ts';
-import { pickTensors, withWeights } from '../../src/checkpoint/archive.ts';
 import { Weights } from '../../src/checkpoint/weights.ts';
 import { CheckpointError, ShapeError } from '../../src/errors.ts';
 import { Conv2d } from '../../src/layers/conv2d.ts';
-import { AutoencoderKL, ResnetBlock, SpatialAttention } from '../../src/models/autoencoder-kl.ts';
-import type { DiTCheckpoint } from '../../src/models/dit-checkpoint.ts';
+import { ResnetBlock, SpatialAttention } from '../../src/models/autoencoder-blocks.ts';
+import type { AutoencoderKLCheckpoint } from '../../src/models/autoencoder-config.ts';
+import { AutoencoderKL } from '../../src/models/autoencoder-kl.ts';
 import { relativeL2 } from '../support/compare.ts';
 import { PARITY, readFixture } from '../support/fixtures.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
@@ -15,14 +15,10 @@ import { withTinyCheckpoint } from '../support/tiny-dit.ts';
 const PER_STAGE = 1e-5;
 const PER_DECODE = 1e-4;
 
-type StoredVae = DiTCheckpoint['vae'];
-
-const decoderOf = ({ archive }: StoredVae) => pickTensors(archive, (name) => !/^(encoder|quant_conv)\./.test(name));
-const loadVae = (vae: StoredVae) =>
-  withWeights(decoderOf(vae), (weights) => AutoencoderKL.fromWeights(vae.config, weights));
+const loadVae = (vae: AutoencoderKLCheckpoint) => AutoencoderKL.fromCheckpoint(vae);
 
 /** The autoencoder of one of the folders under parity/, closed after `use`. */
-async function withVae<T>(folder: string, use: (vae: StoredVae) => Promise<T>): Promise<T> {
+async function withVae<T>(folder: string, use: (vae: AutoencoderKLCheckpoint) => Promise<T>): Promise<T> {
   const checkpoint = await openDiT(join(PARITY, 'dit-tiny-diffusers'), { vae: join(PARITY, folder) });
   try {
     return await use(checkpoint.vae);

@@ -76,15 +76,24 @@ describe('DiT', () => {
 });
 
 describe('AutoencoderKL', () => {
+  const config = {
+    blockOutChannels: [128, 256, 512, 512],
+    layersPerBlock: 2,
+    latentChannels: 4,
+    outChannels: 3,
+    normNumGroups: 32,
+    scalingFactor: 0.18215,
+  };
+
   it("has the parameters of Stable Diffusion's decoder, and 20 of post_quant_conv", () => {
-    const config = {
-      blockOutChannels: [128, 256, 512, 512],
-      layersPerBlock: 2,
-      latentChannels: 4,
-      outChannels: 3,
-      normNumGroups: 32,
-      scalingFactor: 0.18215,
-    };
     expect(sum(AutoencoderKL.parameterShapes(config))).toBe(49_490_179 + 20);
+  });
+
+  it('has with its encoder the 83,653,863 parameters and 248 tensors of the whole', () => {
+    const shapes = AutoencoderKL.parameterShapes(config, { encoder: true });
+    expect(sum(shapes)).toBe(83_653_863);
+    expect(shapes.size).toBe(248);
+    const encoder = new Map([...shapes].filter(([name]) => name.startsWith('encoder.')));
+    expect(sum(encoder)).toBe(34_163_592);
   });
 });

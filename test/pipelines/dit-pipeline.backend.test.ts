@@ -3,6 +3,7 @@ import { type CachePolicy, countBlocks } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { featureCache } from '../../src/cache/policies/span-cache.ts';
 import { AbortError, CheckpointError, NumericsError, OptionError, ShapeError } from '../../src/errors.ts';
+import { DiTPipeline as PublicPipeline } from '../../src/index.ts';
 import { runAllBlocks } from '../../src/models/block.ts';
 import { type DiTGenerateOptions, DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
@@ -104,6 +105,35 @@ describe('DiTPipeline.generate', () => {
   });
 });
 
+it('is an instance of the class that the library shows', () => {
+  expect(pipe).toBeInstanceOf(PublicPipeline);
+});
+
+describe('DiTPipeline.describe', () => {
+  const cache = deltaDiT({ cachedBlocks: 2 });
+
+  it('is what the report says, without a run', async () => {
+    for (const options of [
+      QUICK,
+      { ...QUICK, cache, sampler: 'ddpm' },
+      { ...QUICK, eta: 0.5, guidanceScale: 1 },
+    ] as const) {
+      const { report } = await pipe.generate(options);
+      const description = await expectNoLeak(() => pipe.describe(options));
+      expect(report).toMatchObject(description);
+      expect(Object.keys(description)).toEqual(
+        expect.arrayContaining(['timesteps', 'guidanceScale', 'macs', 'warnings']),
+      );
+    }
+    expect(pipe.describe({ ...QUICK, cache, sampler: 'ddpm' }).warnings).toEqual([expect.stringMatching(/^cache /)]);
+  });
+
+  it('refuses what generate refuses', () => {
+    expect(() => pipe.describe({ ...QUICK, classLabels: ['moon'] })).toThrow(OptionError);
+    expect(() => pipe.describe({ ...QUICK, cache: deltaDiT({ cachedBlocks: 4 }) })).toThrow(/^cachedBlocks: /);
+  });
+});
+
 describe('DiTPipeline leaks nothing', () => {
   it('loading and disposing, before the first forward', async () => {
     await expectNoLeak(async () => {
@@ -137,6 +167,12 @@ describe('DiTPipeline leaks nothing', () => {
       expect(latents.isDisposed).toBe(false);
       tf.dispose([latents, ...images]);
     });
+  });
+
+  it('preview, the first and the next', async () => {
+    const latents = tf.ones([2, 8, 8, 4]) as tf.Tensor4D;
+    for (const _ of [1, 2]) await expectNoLeak(() => pipe.preview(latents));
+    latents.dispose();
   });
 
   it('a listener that fails, and an abort in mid-run', async () => {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { toPixels } from '../../src/pipelines/image.ts';
+import { fromPixels, toPixels } from '../../src/pipelines/image.ts';
 import { expectNoLeak } from '../support/memory.ts';
 
 /** A picture of one row whose grey values are `levels` of 255. */
@@ -41,5 +41,22 @@ describe('toPixels', () => {
       await toPixels(image, 'diffusers');
       image.dispose();
     });
+  });
+});
+
+describe('fromPixels', () => {
+  const picture = { width: 2, height: 1, data: Uint8ClampedArray.from([0, 127, 255, 0, 128, 1, 254, 77]) };
+
+  it('maps 0…255 to −1…1 in float32, channels last, and leaves alpha out', async () => {
+    const image = fromPixels(picture);
+    expect(image.shape).toEqual([1, 1, 2, 3]);
+    const expected = [0, 127, 255, 128, 1, 254].map((level) => Math.fround(2 * Math.fround(level / 255) - 1));
+    expect(Array.from(await image.data())).toEqual(expected);
+    image.dispose();
+  });
+
+  it('is undone by toPixels', async () => {
+    const { data } = await toPixels(tf.squeeze(fromPixels(picture), [0]), 'diffusers');
+    expect(Array.from(data)).toEqual([0, 127, 255, 255, 128, 1, 254, 255]);
   });
 });

@@ -5,6 +5,7 @@ import { deltaCache } from '../../src/cache/policies/span-cache.ts';
 import { AbortError, NumericsError } from '../../src/errors.ts';
 import type { Denoiser } from '../../src/pipelines/guidance.ts';
 import { type SampleOptions, type StepEvent, sample } from '../../src/pipelines/sample.ts';
+import { alphasCumprod, LINEAR_SCHEDULE } from '../../src/schedulers/noise-schedule.ts';
 import type { NoiseSource, Sampler } from '../../src/schedulers/sampler.ts';
 import { fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
@@ -45,9 +46,9 @@ function run(
 
 describe('sample', () => {
   it('steps from noise to image and tells of each step', async () => {
-    const events: Omit<StepEvent, 'latents' | 'seconds'>[] = [];
+    const events: Omit<StepEvent, 'latents' | 'seconds' | 'xStart'>[] = [];
     const values: number[] = [];
-    const onStep = async ({ latents, seconds, ...event }: StepEvent) => {
+    const onStep = async ({ latents, seconds, xStart: _, ...event }: StepEvent) => {
       events.push(event);
       values.push((await latents.data())[0]!);
       expect(seconds).toBeGreaterThanOrEqual(0);
@@ -68,6 +69,23 @@ describe('sample', () => {
         cached: step % 2 === 1,
       })),
     );
+  });
+
+  it.each(['epsilon', 'v_prediction'] as const)('shows the clean latents of each step (%s)', async (type) => {
+    const alphas = alphasCumprod(LINEAR_SCHEDULE);
+    const seen: number[] = [];
+    const onStep = async ({ xStart }: StepEvent) => {
+      const clean = xStart();
+      seen.push((await clean.data())[0]!);
+      clean.dispose();
+    };
+    await expectNoLeak(async () => (await run({ onStep, scheduler: { prediction_type: type } })).latents.dispose());
+    const expected = [900, 600, 300, 0].map((t, step) => {
+      const [signal, noise] = [Math.sqrt(alphas[t]!), Math.sqrt(1 - alphas[t]!)];
+      const x = 10 - step; // and the model says 1
+      return type === 'epsilon' ? (x - noise) / signal : x * signal - noise;
+    });
+    for (const [step, value] of seen.entries()) expect(value / expected[step]!).toBeCloseTo(1, 4);
   });
 
   it('gives each step its runner, and the residuals of the blocks that it evaluates', async () => {

@@ -1,6 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { type DiTGenerateOptions, DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
+import type { StepEvent } from '../../src/pipelines/sample.ts';
+import { SAMPLER_NAMES } from '../../src/schedulers/samplers.ts';
+import { relativeL2 } from '../support/compare.ts';
 import { loadTinyPipeline, withTinyCheckpoint } from '../support/tiny-dit.ts';
 
 const QUICK = { classLabels: [1, 4], numInferenceSteps: 4, seed: 7 } as const;
@@ -24,6 +27,19 @@ describe('DiTPipeline.generate with a sampler', () => {
     expect(report).toMatchObject({ sampler, eta, timesteps, warnings: [] });
     expect((await pipe.generate(options)).images).toEqual(images);
     expect((await pipe.generate(QUICK)).images).not.toEqual(images);
+  });
+
+  it.each(SAMPLER_NAMES)('ends at the clean latents of the last step (%s)', async (sampler) => {
+    const distances: number[] = [];
+    const onStep = async ({ latents, xStart }: StepEvent) => {
+      const clean = xStart();
+      distances.push(await relativeL2(clean, latents));
+      clean.dispose();
+    };
+    await pipe.generate({ ...QUICK, sampler, onStep });
+    expect(distances).toHaveLength(4);
+    expect(distances[0]).toBeGreaterThan(0.1);
+    expect(distances[3]).toBeLessThan(1e-4);
   });
 
   it('takes the steps’ noise from the seed where latents are given, and reports it', async () => {

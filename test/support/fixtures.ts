@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { toFloat32 } from '../../src/checkpoint/dtypes.ts';
 import { fileSource } from '../../src/checkpoint/file-source.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
+import type { PixelImage } from '../../src/pipelines/image.ts';
 import { elementCount, type Shape } from '../../src/shape.ts';
 
 /** What the original PyTorch code computed; written by test/fixtures/make_parity.py. */
@@ -45,6 +46,17 @@ export class Fixture {
     return Array.from({ length: shape[0] ?? 0 }, (_, step) =>
       channelsLast({ shape: shape.slice(1), values: values.subarray(step * size, (step + 1) * size) }),
     );
+  }
+
+  /** An 8-bit picture, [H,W,3] in the file. */
+  picture(name: string): PixelImage {
+    const { shape, values } = this.get(name);
+    const [height = 0, width = 0] = shape;
+    const data = new Uint8ClampedArray(4 * width * height).fill(255);
+    values.forEach((value, i) => {
+      data[4 * Math.floor(i / 3) + (i % 3)] = value;
+    });
+    return { width, height, data };
   }
 
   numbers(name: string): number[] {

@@ -1,6 +1,8 @@
 import { env, scalar } from '@tensorflow/tfjs-core';
 import { type Backend, makeCurrent, TFJS_VERSION } from './backend.ts';
 
+export const CPU_DESCRIPTION = 'plain JavaScript (slow)';
+
 /** Plain JavaScript: runs everywhere, hundreds of times slower than the others. */
 export const cpu: Backend = {
   name: 'cpu',
@@ -10,7 +12,7 @@ export const cpu: Backend = {
     await makeCurrent('cpu');
     spendGreeting();
   },
-  describe: async () => ({ description: 'plain JavaScript (slow)', version: TFJS_VERSION, gpu: false }),
+  describe: async () => ({ description: CPU_DESCRIPTION, version: TFJS_VERSION, gpu: false }),
 };
 
 /** The first tensor written prints an advertisement for tfjs-node, except in production mode. */

@@ -8,16 +8,18 @@ export const tensorflow: Backend = {
   findAbsence: async () => {
     if (!isNode()) return { name: 'tensorflow', reason: 'it runs in Node only' };
     const { findTfjsNode, hasNativePart } = await import('../native/tfjs-node-package.ts');
+    const { setUpCommand } = await import('../native/set-up-command.ts');
     const packages = findTfjsNode();
     if (packages.some(hasNativePart)) return undefined;
     const installed = packages[0];
     const reason = installed
       ? `${installed.name} in ${installed.folder} has no native part yet`
       : '@tensorflow/tfjs-node is not installed';
-    return { name: 'tensorflow', reason, command: await setUpCommand(installed?.name) };
+    return { name: 'tensorflow', reason, command: setUpCommand(installed?.name) };
   },
   start: async () => {
     const { findTfjsNode, hasNativePart, loadTfjsNode } = await import('../native/tfjs-node-package.ts');
+    const { setUpCommand } = await import('../native/set-up-command.ts');
     const failures: string[] = [];
     for (const candidate of findTfjsNode().filter(hasNativePart)) {
       try {
@@ -28,7 +30,7 @@ export const tensorflow: Backend = {
         failures.push(`${candidate.name} in ${candidate.folder} cannot be loaded: ${reason}`);
       }
     }
-    throw new BackendError(`${failures.join('. ')}. Run \`${await setUpCommand(undefined)}\`.`);
+    throw new BackendError(`${failures.join('. ')}. Run \`${setUpCommand(undefined)}\`.`);
   },
   describe: async (running) => {
     if (!isNodeBackend(running)) return { description: 'TensorFlow', version: TFJS_VERSION, gpu: false };
@@ -37,13 +39,6 @@ export const tensorflow: Backend = {
     return { description: `TensorFlow ${version}, ${gpu ? 'GPU' : 'CPU'}`, version, gpu };
   },
 };
-
-/** Where our own set-up does not go, the package of the TensorFlow.js team has prebuilt native parts. */
-async function setUpCommand(installed: string | undefined): Promise<string> {
-  const { wheelForThisMachine } = await import('../native/setup-platform.ts');
-  if ('wheel' in wheelForThisMachine()) return 'npx delta-dit setup-native';
-  return installed ? `npm rebuild ${installed}` : `npm install @tensorflow/tfjs-node@${TFJS_VERSION}`;
-}
 
 interface NodeBackend {
   readonly binding: { readonly TF_Version: string };

@@ -1,6 +1,9 @@
 import { env } from '@tensorflow/tfjs-core';
 import { type Backend, type BackendOptions, isNode, makeCurrent } from './backend.ts';
 
+/** 65535 pages of 64 KiB: MAXIMUM_MEMORY of @tensorflow/tfjs-backend-wasm, all that 32-bit addresses reach. */
+export const WASM_HEAP_BYTES = 65535 * 65536;
+
 /** WebAssembly: comes with the package, one thread in Node. */
 export const wasm: Backend = {
   name: 'wasm',
@@ -16,11 +19,13 @@ export const wasm: Backend = {
   describe: async () => {
     const { getThreadsCount, version_wasm } = await import('@tensorflow/tfjs-backend-wasm');
     const simd = await env().getAsync('WASM_HAS_SIMD_SUPPORT');
-    const threads = getThreadsCount();
-    const description = `WebAssembly${simd ? ' with SIMD' : ''}, ${threads === 1 ? '1 thread' : `${threads} threads`}`;
-    return { description, version: version_wasm, gpu: false };
+    return { description: describeWasm(Boolean(simd), getThreadsCount()), version: version_wasm, gpu: false };
   },
 };
+
+export function describeWasm(simd: boolean, threads: number): string {
+  return `WebAssembly${simd ? ' with SIMD' : ''}, ${threads === 1 ? '1 thread' : `${threads} threads`}`;
+}
 
 const SERVED = ' Serve the .wasm files of @tensorflow/tfjs-backend-wasm and pass their folder as `wasmPaths`.';
 

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { AbortError } from '../../errors.ts';
 
 export interface ToolRun {
@@ -7,7 +7,7 @@ export interface ToolRun {
   readonly ok: boolean;
   readonly stdout: string;
   readonly stderr: string;
-  /** "exit code 1", "signal SIGILL". */
+  /** "exit code 1", "signal SIGILL", "no answer within 60 s". */
   readonly ending: string;
 }
 
@@ -16,11 +16,13 @@ export interface ToolOptions {
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** After this many milliseconds the program is killed, which its `ending` says. Default: never. */
+  readonly timeLimit?: number | undefined;
 }
 
 /** Runs a program to its end without a shell; throws only AbortError. */
 export function runTool(program: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolRun> {
-  const { cwd, env, signal } = options;
+  const { cwd, env, signal, timeLimit } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(stopped());
     const child = spawn(program, args, {
@@ -30,24 +32,37 @@ export function runTool(program: string, args: readonly string[], options: ToolO
     });
     const stop = () => child.kill();
     signal?.addEventListener('abort', stop, { once: true });
+    const limit = killAfter(child, timeLimit);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     const finish = (found: boolean, code: number | null, ending: string) => {
       signal?.removeEventListener('abort', stop);
+      limit.lift();
       if (signal?.aborted) return reject(stopped());
       resolve({
         found,
         ok: code === 0,
         stdout: String(Buffer.concat(out)),
         stderr: String(Buffer.concat(err)),
-        ending,
+        ending: limit.ending ?? ending,
       });
     };
     child.on('error', (error: NodeJS.ErrnoException) => finish(error.code !== 'ENOENT', null, error.message));
     child.on('close', (code, killedBy) => finish(true, code, killedBy ? `signal ${killedBy}` : `exit code ${code}`));
   });
+}
+
+/** @param timeLimit in milliseconds; undefined sets no limit */
+function killAfter(child: ChildProcess, timeLimit: number | undefined): { ending?: string; lift(): void } {
+  if (timeLimit === undefined) return { lift: () => {} };
+  const limit: { ending?: string; lift(): void } = { lift: () => clearTimeout(timer) };
+  const timer = setTimeout(() => {
+    limit.ending = `no answer within ${timeLimit / 1000} s`;
+    child.kill('SIGKILL'); // a program that hangs in native code hears nothing else
+  }, timeLimit);
+  return limit;
 }
 
 /** What says most in a tool's output: a full disk; the last words of Python, Node and npm; the compiler's; anything. */

@@ -2,24 +2,27 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { BackendError } from '../../errors.ts';
 import { runTool, tellingLine } from './run-tool.ts';
-import { LIBRARIES } from './setup-unpack.ts';
+import { LIBRARIES } from './setup-wheels.ts';
 import type { TfjsNodePackage } from './tfjs-node-package.ts';
 
-export const ADDON = 'tfjs_binding.node';
+/** Where the addon lies in a native part: beside TensorFlow's libraries. */
+export const ADDON_PATH = 'tensorflow/tfjs_binding.node';
 
 /** Compiles the unmodified binding of tfjs-node against the unpacked TensorFlow in `folder`, into that folder. */
 export async function compileAddon(tfjsNode: TfjsNodePackage, folder: string, signal?: AbortSignal): Promise<void> {
   const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(tfjsNode.folder, 'binding', name));
+  const tensorflow = join(folder, 'tensorflow');
   const run = await runTool(
     'g++',
     [
       ...['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8'],
-      ...[`-I${join(folder, 'include')}`, `-I${nodeHeaders()}`],
+      ...[`-I${join(tensorflow, 'include')}`, `-I${nodeHeaders()}`],
       ...sources,
-      ...[`-L${folder}`, ...LIBRARIES.map((library) => `-l:${library}`)],
-      // The libraries lie beside the addon, wherever the folder is moved.
+      ...[`-L${tensorflow}`, ...LIBRARIES.map((library) => `-l:${library}`)],
+      // The libraries lie beside the addon, wherever the folder is moved. They find CUDA by a path of their own,
+      // $ORIGIN/../nvidia/<component>/lib.
       '-Wl,-rpath,$ORIGIN',
-      ...['-o', join(folder, ADDON)],
+      ...['-o', join(folder, ADDON_PATH)],
     ],
     { signal },
   );

@@ -1,23 +1,23 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { mkdir, rename, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { BackendError } from '../../errors.ts';
 import { TFJS_VERSION } from '../backends/backend.ts';
+import { isCheckout, ownFolder } from './own-package.ts';
 import { runTool, tellingLine } from './run-tool.ts';
 import type { ReportProgress } from './setup-progress.ts';
+import type { NativeRecipe } from './setup-wheels.ts';
 import { findTfjsNode, type TfjsNodePackage } from './tfjs-node-package.ts';
 
-const NAME = '@tensorflow/tfjs-node';
-const SPEC = `${NAME}@${TFJS_VERSION}`;
+type NpmName = NativeRecipe['npmPackage'];
 
 /** The tfjs-node whose native part is to be set up, or undefined where none is installed. */
-export function targetPackage(userFolder: string): TfjsNodePackage | undefined {
-  const found = findTfjsNode(userFolder).find(({ name }) => name === NAME);
+export function targetPackage(name: NpmName, userFolder: string): TfjsNodePackage | undefined {
+  const found = findTfjsNode(userFolder).find((candidate) => candidate.name === name);
   if (found && found.version !== TFJS_VERSION) {
     throw new BackendError(
-      `${NAME} in ${found.folder} is version ${found.version}, and delta-dit needs ${TFJS_VERSION}. ` +
-        `Run \`npm install --ignore-scripts ${SPEC}\`, then the set-up again.`,
+      `${name} in ${found.folder} is version ${found.version}, and delta-dit needs ${TFJS_VERSION}. ` +
+        `Run \`npm install --ignore-scripts ${spec(name)}\`, then the set-up again.`,
     );
   }
   return found;
@@ -31,19 +31,20 @@ interface Place {
 
 /** Installs tfjs-node without its install script, which would download another TensorFlow. */
 export async function installTfjsNode(
+  name: NpmName,
   userFolder: string,
   report: ReportProgress,
   signal?: AbortSignal,
 ): Promise<TfjsNodePackage> {
-  const { folder, options, as } = placeToInstall(await ownFolder(dirname(fileURLToPath(import.meta.url))));
-  report({ message: `installing ${SPEC} in ${folder} ${as}, without its install script` });
-  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...options, SPEC];
+  const { folder, options, as } = placeToInstall(name, ownFolder());
+  report({ message: `installing ${spec(name)} in ${folder} ${as}, without its install script` });
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', ...options, spec(name)];
   const run = await runTool('npm', args, { cwd: folder, signal });
-  const installed = run.ok ? targetPackage(userFolder) : undefined;
+  const installed = run.ok ? targetPackage(name, userFolder) : undefined;
   if (installed) return installed;
   const reason = run.ok ? 'it is not found afterwards' : tellingLine(run);
   throw new BackendError(
-    `npm could not install ${SPEC} in ${folder} (${reason}). ` +
+    `npm could not install ${spec(name)} in ${folder} (${reason}). ` +
       'Install it yourself with scripts off, then run the set-up again.',
   );
 }
@@ -53,16 +54,18 @@ export async function installTfjsNode(
  * install, and a required one would fail `npm ci` wherever its own download is out of reach. A global installation and a
  * checkout list nothing, so tfjs-node goes inside the library.
  */
-function placeToInstall(own: string): Place {
+function placeToInstall(name: NpmName, own: string | undefined): Place {
+  if (own === undefined) {
+    throw new BackendError(`This copy of delta-dit lies in no package. Run \`npm install ${spec(name)}\` yourself.`);
+  }
   if (own.includes('/.pnpm/')) {
     throw new BackendError(
-      `${NAME} is not installed. Run \`pnpm add --ignore-scripts ${SPEC}\`, then the set-up again.`,
+      `${name} is not installed. Run \`pnpm add --ignore-scripts ${spec(name)}\`, then the set-up again.`,
     );
   }
   // Without --save-prod npm takes it for the optional peer that it is for us, and installs nothing.
   const unlisted = ['--save-prod', '--no-save', '--no-package-lock'];
-  const isCheckout = basename(dirname(own)) !== 'node_modules';
-  if (isCheckout) return { folder: own, options: unlisted, as: 'for this checkout' };
+  if (isCheckout(own)) return { folder: own, options: unlisted, as: 'for this checkout' };
   const project = dirname(dirname(own));
   const isListed = existsSync(join(project, 'package.json'));
   if (isListed) {
@@ -80,16 +83,6 @@ export async function linkAddon({ addon }: TfjsNodePackage, target: string): Pro
   await rename(fresh, addon);
 }
 
-/** The folder of this library itself. */
-async function ownFolder(folder: string): Promise<string> {
-  try {
-    const { name } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { name?: string };
-    if (name === 'delta-dit') return folder;
-  } catch {
-    // No package.json here: look above.
-  }
-  const parent = dirname(folder);
-  if (parent === folder)
-    throw new BackendError(`This copy of delta-dit lies in no package. Run \`npm install ${SPEC}\` yourself.`);
-  return ownFolder(parent);
+function spec(name: NpmName): string {
+  return `${name}@${TFJS_VERSION}`;
 }

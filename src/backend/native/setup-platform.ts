@@ -1,16 +1,5 @@
 import { TFJS_VERSION } from '../backends/backend.ts';
-
-/** A Python wheel that carries the C library of TensorFlow. */
-export interface TensorFlowWheel {
-  readonly package: string;
-  readonly version: string;
-  /** pip's names for the machine and for a Python that the wheel exists for; the local Python does not matter. */
-  readonly platform: string;
-  readonly python: string;
-  /** Bytes to download, and bytes of the parts that are kept. */
-  readonly downloadSize: number;
-  readonly unpackedSize: number;
-}
+import { type Device, type NativeRecipe, RECIPES } from './setup-wheels.ts';
 
 export interface Machine {
   readonly platform: string;
@@ -19,58 +8,54 @@ export interface Machine {
   readonly glibc: string | undefined;
 }
 
-const WHEELS: Readonly<Record<string, TensorFlowWheel>> = {
-  x64: {
-    package: 'tensorflow-cpu',
-    version: '2.21.0',
-    platform: 'manylinux_2_27_x86_64',
-    python: '3.11',
-    downloadSize: 274e6,
-    unpackedSize: 854e6,
-  },
-  // There is no tensorflow-cpu for arm64; the plain package has no CUDA part there.
-  arm64: {
-    package: 'tensorflow',
-    version: '2.21.0',
-    platform: 'manylinux_2_27_aarch64',
-    python: '3.11',
-    downloadSize: 282e6,
-    unpackedSize: 900e6,
-  },
-};
-
-/** The wheel for a machine, or why there is none and what to do instead. */
-export function wheelFor(machine: Machine): { wheel: TensorFlowWheel } | { refusal: string } {
-  const stock = `npm install @tensorflow/tfjs-node@${TFJS_VERSION}`;
+/** What the native part for a machine is made of, or why there is none and what to do instead. */
+export function recipeFor(machine: Machine, device: Device = 'cpu'): { recipe: NativeRecipe } | { refusal: string } {
+  const command = device === 'gpu' ? 'setup-native --gpu' : 'setup-native';
   if (machine.platform !== 'linux') {
     const name = { darwin: 'macOS', win32: 'Windows' }[machine.platform] ?? machine.platform;
-    return {
-      refusal: `setup-native works on Linux only, and this is ${name}. Install the prebuilt package instead: \`${stock}\`.`,
-    };
+    return { refusal: `${command} works on Linux only, and this is ${name}. ${elsewhere(machine, device)}` };
   }
-  const wheel = WHEELS[machine.arch];
-  if (!wheel) {
-    return {
-      refusal: `There is no TensorFlow for Linux on ${machine.arch}, only on x64 and arm64. Use the backend wasm.`,
-    };
-  }
+  const recipe = RECIPES[device][machine.arch];
+  if (!recipe) return { refusal: noRecipe(machine, device) };
   if (!machine.glibc || !isAtLeast(machine.glibc, [2, 27])) {
     const got = machine.glibc ? `glibc ${machine.glibc}` : 'another C library (musl, as on Alpine?)';
     return {
-      refusal: `TensorFlow ${wheel.version} needs glibc 2.27 or newer, and this system has ${got}. Use the backend wasm.`,
+      refusal: `TensorFlow ${recipe.tensorflow} needs glibc 2.27 or newer, and this system has ${got}. Use the backend wasm.`,
     };
   }
-  return { wheel };
+  return { recipe };
 }
 
-export function wheelForThisMachine(): ReturnType<typeof wheelFor> {
-  return wheelFor({ platform: process.platform, arch: process.arch, glibc: glibcVersion() });
+export function recipeForThisMachine(device: Device = 'cpu'): ReturnType<typeof recipeFor> {
+  return recipeFor({ platform: process.platform, arch: process.arch, glibc: glibcVersion() }, device);
+}
+
+/** TensorFlow has had no CUDA on macOS since 1.1 and on Windows since 2.10; tfjs-node-gpu is built for 2.9 and CUDA 11.2. */
+function elsewhere({ platform }: Machine, device: Device): string {
+  if (device === 'gpu' && platform !== 'win32') return 'There is no TensorFlow with CUDA for it: leave --gpu out.';
+  const suffix = device === 'gpu' ? '-gpu' : '';
+  return `Install the prebuilt package instead: \`npm install @tensorflow/tfjs-node${suffix}@${TFJS_VERSION}\`.`;
+}
+
+function noRecipe({ arch }: Machine, device: Device): string {
+  if (device === 'gpu' && RECIPES.cpu[arch]) {
+    return `There is no TensorFlow with CUDA for Linux on ${arch}, only on x64. Leave --gpu out.`;
+  }
+  return `There is no TensorFlow for Linux on ${arch}, only on x64 and arm64. Use the backend wasm.`;
 }
 
 function glibcVersion(): string | undefined {
   if (process.platform !== 'linux') return undefined;
-  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return header?.glibcVersionRuntime;
+  // With its network part a report looks up the names of the machine's addresses, which can take minutes.
+  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
+  const before = report.excludeNetwork;
+  report.excludeNetwork = true;
+  try {
+    const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
+    return header?.glibcVersionRuntime;
+  } finally {
+    report.excludeNetwork = before ?? false;
+  }
 }
 
 function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {

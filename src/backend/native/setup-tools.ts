@@ -14,8 +14,27 @@ export interface Needs {
   readonly space: { readonly folder: string; readonly bytes: number };
 }
 
+/** What stands in the way of a set-up, all at once. */
+export interface Obstacles {
+  /** "g++ (the C++ compiler)" */
+  readonly missing: readonly string[];
+  /** The command that brings what a package manager can bring. */
+  readonly command?: string;
+  /** Where it was needed and found. */
+  readonly pip?: Pip;
+}
+
 /** Looks for everything before anything is downloaded; throws one BackendError for all that is missing. */
 export async function requireTools(needs: Needs, signal?: AbortSignal): Promise<Pip | undefined> {
+  const { missing, command, pip } = await findObstacles(needs, signal);
+  if (missing.length === 0) return pip;
+  const install = command ? ` On Debian or Ubuntu: \`${command}\`.` : '';
+  throw new BackendError(
+    `The native set-up needs ${new Intl.ListFormat('en').format(missing)}.${install} Then run it again.`,
+  );
+}
+
+export async function findObstacles(needs: Needs, signal?: AbortSignal): Promise<Obstacles> {
   const missing: string[] = [];
   const packages: string[] = [];
   const miss = (what: string, debianPackage: string) => {
@@ -28,11 +47,11 @@ export async function requireTools(needs: Needs, signal?: AbortSignal): Promise<
   if (needs.compiler && !(await isOnPath('g++', signal))) miss('g++ (the C++ compiler)', 'g++');
   const lack = await lackOfSpace(needs.space);
   if (lack) missing.push(lack);
-  if (missing.length === 0) return pip;
-  const install = packages.length > 0 ? ` On Debian or Ubuntu: \`sudo apt install ${packages.join(' ')}\`.` : '';
-  throw new BackendError(
-    `The native set-up needs ${new Intl.ListFormat('en').format(missing)}.${install} Then run it again.`,
-  );
+  return {
+    missing,
+    ...(packages.length > 0 && { command: `sudo apt install ${packages.join(' ')}` }),
+    ...(pip && { pip }),
+  };
 }
 
 const PIPS: readonly Pip[] = [['python3', '-m', 'pip'], ['pip3'], ['pip']];
@@ -50,14 +69,20 @@ async function isOnPath(program: string, signal: AbortSignal | undefined): Promi
 }
 
 async function lackOfSpace({ folder, bytes }: Needs['space']): Promise<string | undefined> {
-  const { bavail, bsize } = await statfs(await nearestExisting(folder));
-  const free = bavail * bsize;
+  const free = await freeSpace(folder);
   if (free >= bytes) return undefined;
-  return `${megabytes(bytes)} of free disk space for ${folder} (free: ${megabytes(free)})`;
+  return `${size(bytes)} of free disk space for ${folder} (free: ${size(free)})`;
 }
 
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`;
+/** Bytes that this user may still write on the disk of a folder, which need not exist. */
+export async function freeSpace(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(await nearestExisting(folder));
+  return bavail * bsize;
+}
+
+/** "854 MB", "9.6 GB" */
+function size(bytes: number): string {
+  return bytes < 2e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 async function nearestExisting(folder: string): Promise<string> {

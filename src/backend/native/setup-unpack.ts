@@ -5,49 +5,47 @@ import { Writable } from 'node:stream';
 import { configure, type FileEntry, Reader, ZipReader } from '@zip.js/zip.js';
 import { BackendError } from '../../errors.ts';
 import { byteProgress, type ReportProgress } from './setup-progress.ts';
+import type { Wheel } from './setup-wheels.ts';
 
-/** The two halves of the C library: one exports TFE_* and TF_Version, the other TF_NewTensor and the like. */
-export const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'] as const;
-
-/** Of the wheel's 13,000 headers, the ones that the binding of tfjs-node includes, directly or not. */
-const HEADERS =
-  /^include\/(tensorflow\/c\/|tensorflow\/core\/platform\/ctstring|tsl\/platform\/ctstring|xla\/tsl\/c\/)[\w/.-]*\.h$/;
-
-/** Takes the libraries and the headers out of a wheel, checking each file's CRC. Throws BackendError if it is damaged. */
+/**
+ * Takes what is kept of a wheel into `folder`, under the paths that it has in the wheel, checking each file's CRC.
+ * Throws BackendError if the wheel is damaged.
+ */
 export async function unpackWheel(
-  wheelFile: string,
+  wheel: Wheel,
+  file: string,
   folder: string,
   report: ReportProgress,
   signal?: AbortSignal,
 ): Promise<void> {
   configure({ useWebWorkers: false });
-  const file = await open(wheelFile);
+  const handle = await open(file);
   try {
-    const reader = new ZipReader(new PositionedReader(file, (await file.stat()).size));
-    const entries = await wantedEntries(reader);
-    const total = [...entries.values()].reduce((sum, entry) => sum + entry.compressedSize, 0);
-    const progress = byteProgress('unpacking TensorFlow', total, report);
+    const reader = new ZipReader(new PositionedReader(handle, (await handle.stat()).size));
+    const entries = await keptEntries(reader, wheel);
+    const total = entries.reduce((sum, entry) => sum + entry.compressedSize, 0);
+    const progress = byteProgress(`unpacking ${wheel.package}`, total, report);
     // zip.js counts the packed bytes that it has read.
     let before = 0;
-    for (const [path, entry] of entries) {
-      await writeEntry(entry, join(folder, path), (done) => progress(before + done), signal);
+    for (const entry of entries) {
+      await writeEntry(entry, join(folder, entry.filename), (done) => progress(before + done), signal);
       before += entry.compressedSize;
     }
   } finally {
-    await file.close();
+    await handle.close();
   }
 }
 
-async function wantedEntries(reader: ZipReader<unknown>): Promise<Map<string, FileEntry>> {
-  const wanted = new Map<string, FileEntry>();
+async function keptEntries(reader: ZipReader<unknown>, wheel: Wheel): Promise<FileEntry[]> {
+  const kept: FileEntry[] = [];
   for await (const entry of reader.getEntriesGenerator()) {
-    const path = entry.filename.replace(/^tensorflow\//, '');
-    const isLibrary = LIBRARIES.some((name) => name === path);
-    if (!entry.directory && (isLibrary || HEADERS.test(path)) && !path.includes('..')) wanted.set(path, entry);
+    if (!entry.directory && wheel.keeps.test(entry.filename) && !entry.filename.includes('..')) kept.push(entry);
   }
-  const absent = LIBRARIES.filter((name) => !wanted.has(name));
-  if (absent.length > 0) throw new BackendError(`The wheel of TensorFlow contains no ${absent.join(' and no ')}.`);
-  return wanted;
+  const absent = wheel.required.filter((path) => !kept.some(({ filename }) => filename === path));
+  if (absent.length > 0) {
+    throw new BackendError(`The wheel of ${wheel.package} ${wheel.version} contains no ${absent.join(' and no ')}.`);
+  }
+  return kept;
 }
 
 async function writeEntry(
@@ -57,7 +55,8 @@ async function writeEntry(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await entry.getData(Writable.toWeb(createWriteStream(path)), {
+  const mode = entry.executable ? 0o755 : 0o644;
+  await entry.getData(Writable.toWeb(createWriteStream(path, { mode })), {
     checkSignature: true,
     ...(signal && { signal }),
     onprogress: async (done: number) => onprogress(done),

@@ -13,7 +13,7 @@ export interface TfjsNodePackage {
 }
 
 /** With both installed and working, the GPU package is the one the user took the trouble to add. */
-const NAMES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
+export const NAMES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const;
 
 /** Every copy seen from this library and from the folder the user works in, best first. */
 export function findTfjsNode(userFolder: string = process.cwd()): TfjsNodePackage[] {

@@ -50,4 +50,10 @@ describe('running a tool', () => {
     const killed = await runTool(process.execPath, ['-e', 'process.kill(process.pid, "SIGKILL")']);
     expect(killed).toMatchObject({ found: true, ok: false, ending: 'signal SIGKILL' });
   });
+
+  it('kills a program that takes longer than it may, even one that ignores being asked to end', async () => {
+    const script = 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)';
+    const late = await runTool(process.execPath, ['-e', script], { timeLimit: 500 });
+    expect(late).toMatchObject({ found: true, ok: false, ending: 'no answer within 0.5 s' });
+  });
 });

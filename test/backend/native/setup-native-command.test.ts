@@ -58,6 +58,19 @@ it('shows progress on stderr, outside a terminal only what is new', async () => 
   expect(err).toBe('setup-native: unpacking TensorFlow 96 of 192 MB, 5 s left\nsetup-native: compiling\n');
 });
 
+it('asks for a GPU with --gpu, and says so where TensorFlow lists none', async () => {
+  outcome = () => ({ ...READY, how: 'built' });
+  const cpu = await run();
+  expect(asked.gpu).toBe(false);
+  expect(cpu.err).not.toContain('lists no GPU');
+  const { out, err } = await run('--gpu');
+  expect(asked.gpu).toBe(true);
+  expect(out).toContain('TensorFlow 2.21.0, CPU');
+  expect(err).toContain('TensorFlow lists no GPU here, so it runs on the CPU; `delta-dit doctor` says why.\n');
+  outcome = () => ({ ...READY, how: 'built', gpu: true });
+  expect((await run('--gpu')).err).not.toContain('lists no GPU');
+});
+
 it('reports an impossible set-up in one line with --if-possible', async () => {
   outcome = () => ({ status: 'skipped', reason: 'The native set-up needs g++.' });
   expect((await run('--if-possible')).out).toBe('Native TensorFlow is not set up: The native set-up needs g++.\n');

@@ -5,11 +5,11 @@ import { basename, dirname, join } from 'node:path';
 import { type SetupProgress, setupNative } from '../../../src/backend/native/setup-native.ts';
 import type { TfjsNodePackage } from '../../../src/backend/native/tfjs-node-package.ts';
 import { AbortError } from '../../../src/errors.ts';
-import { PRETEND_WHEEL, PretendMachine } from './pretend-machine.ts';
+import { PretendMachine, pretendRecipe } from './pretend-machine.ts';
 
 let answer: object;
 let packages: () => TfjsNodePackage[];
-jest.mock('../../../src/backend/native/setup-platform.ts', () => ({ wheelForThisMachine: () => answer }));
+jest.mock('../../../src/backend/native/setup-platform.ts', () => ({ recipeForThisMachine: () => answer }));
 jest.mock('../../../src/backend/native/tfjs-node-package.ts', () => ({
   ...jest.requireActual<object>('../../../src/backend/native/tfjs-node-package.ts'),
   findTfjsNode: () => packages(),
@@ -24,7 +24,7 @@ beforeEach(async () => {
   machine.addPip();
   machine.addCompiler();
   project = machine.addTfjsNode();
-  answer = { wheel: PRETEND_WHEEL };
+  answer = { recipe: pretendRecipe() };
   packages = () => [project];
 });
 
@@ -49,14 +49,14 @@ describe('a set-up from nothing', () => {
       folder: project.folder,
     });
     expect(machine.cached()).toEqual([basename(machine.part)]);
-    expect(readlinkSync(project.addon)).toBe(join(machine.part, 'tfjs_binding.node'));
+    expect(readlinkSync(project.addon)).toBe(join(machine.part, 'tensorflow/tfjs_binding.node'));
     expect([...new Set(steps.map(({ message }) => message))]).toEqual([
       'downloading tensorflow-cpu 2.21.0',
-      'unpacking TensorFlow',
+      'unpacking tensorflow-cpu',
       'compiling the binding of @tensorflow/tfjs-node',
       'checking that TensorFlow computes',
     ]);
-    const unpacking = steps.filter(({ message }) => message === 'unpacking TensorFlow');
+    const unpacking = steps.filter(({ message }) => message === 'unpacking tensorflow-cpu');
     expect(unpacking.at(-1)?.doneBytes).toBe(unpacking.at(-1)?.totalBytes);
   });
 
@@ -69,9 +69,16 @@ describe('a set-up from nothing', () => {
     for (const part of ['--python-version=3.11', '--abi=cp311', 'tensorflow-cpu==2.21.0']) expect(call).toContain(part);
   });
 
+  it('lets pip go on with a connection that broke off', async () => {
+    machine.addPip(
+      `[ "$PIP_RESUME_RETRIES" -gt 0 ] && /bin/cp '${machine.wheel}' "$dest/tensorflow_cpu-2.21.0-cp311.whl"`,
+    );
+    expect(await setUp()).toMatchObject({ how: 'built' });
+  });
+
   it('takes only the libraries and the headers that are needed', async () => {
     await setUp();
-    expect(readFileSync(join(machine.part, 'libtensorflow_cc.so.2'), 'utf8')).toBe('the one half');
+    expect(readFileSync(join(machine.part, 'tensorflow/libtensorflow_cc.so.2'), 'utf8')).toBe('the one half');
     const kept = readdirSync(machine.part, { recursive: true, withFileTypes: true });
     expect(
       kept
@@ -127,7 +134,7 @@ describe('a later call', () => {
 
   it('makes a part again that no longer works', async () => {
     await setUp();
-    writeFileSync(join(machine.part, 'tfjs_binding.node'), 'bad');
+    writeFileSync(join(machine.part, 'tensorflow/tfjs_binding.node'), 'bad');
     expect(await setUp()).toMatchObject({ status: 'ready', how: 'built' });
     expect(machine.cached()).toEqual([basename(machine.part)]);
   });
@@ -136,7 +143,8 @@ describe('a later call', () => {
     const abandoned = join(machine.native, `.unfinished-${hostname()}-${pidOfNobody()}-0a1b2c3d`);
     mkdirSync(join(abandoned, 'made'), { recursive: true });
     writeFileSync(join(abandoned, 'made', 'libtensorflow_cc.so.2'), 'the on');
-    await files.copyFile(machine.wheel, `${machine.part}.whl`);
+    mkdirSync(`${machine.part}.wheels`);
+    await files.copyFile(machine.wheel, `${machine.part}.wheels/tensorflow-cpu-2.21.0.whl`);
     expect(await setUp()).toMatchObject({ status: 'ready', how: 'built' });
     expect(machine.downloads()).toEqual([]);
     expect(machine.cached()).toEqual([basename(machine.part)]);
@@ -150,15 +158,13 @@ describe('a later call', () => {
   });
 
   it('uses a stock native part that works as it is', async () => {
-    mkdirSync(dirname(project.addon), { recursive: true });
-    writeFileSync(project.addon, 'good');
+    machine.addNativePart(project, 'good');
     expect(await setUp()).toMatchObject({ status: 'ready', how: 'found' });
     expect(machine.cached()).toEqual([]);
   });
 
   it('replaces a stock native part that does not work', async () => {
-    mkdirSync(dirname(project.addon), { recursive: true });
-    writeFileSync(project.addon, 'bad');
+    machine.addNativePart(project, 'bad');
     expect(await setUp()).toMatchObject({ status: 'ready', how: 'built' });
   });
 });

@@ -1,13 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import files from 'node:fs/promises';
 import { setupNative } from '../../../src/backend/native/setup-native.ts';
+import { RECIPES } from '../../../src/backend/native/setup-wheels.ts';
 import type { TfjsNodePackage } from '../../../src/backend/native/tfjs-node-package.ts';
 import { BackendError } from '../../../src/errors.ts';
-import { PRETEND_WHEEL, PretendMachine } from './pretend-machine.ts';
+import { PretendMachine, pretendRecipe } from './pretend-machine.ts';
 
 let answer: object;
 let packages: () => TfjsNodePackage[];
-jest.mock('../../../src/backend/native/setup-platform.ts', () => ({ wheelForThisMachine: () => answer }));
+jest.mock('../../../src/backend/native/setup-platform.ts', () => ({ recipeForThisMachine: () => answer }));
 jest.mock('../../../src/backend/native/tfjs-node-package.ts', () => ({
   ...jest.requireActual<object>('../../../src/backend/native/tfjs-node-package.ts'),
   findTfjsNode: () => packages(),
@@ -22,7 +23,7 @@ beforeEach(async () => {
   machine.addPip();
   machine.addCompiler();
   project = machine.addTfjsNode();
-  answer = { wheel: PRETEND_WHEEL };
+  answer = { recipe: pretendRecipe() };
   packages = () => [project];
 });
 
@@ -56,7 +57,7 @@ describe('an obstacle', () => {
     jest
       .spyOn(files, 'statfs')
       .mockResolvedValue({ bavail: 2, bsize: 1e3 } as Awaited<ReturnType<typeof files.statfs>>);
-    answer = { wheel: { ...PRETEND_WHEEL, downloadSize: 274e6, unpackedSize: 854e6 } };
+    answer = { recipe: RECIPES.cpu.x64 };
     await expect(setUp()).rejects.toThrow(/needs 1128 MB of free disk space for .* \(free: 0 MB\)\./);
     expect(machine.downloads()).toEqual([]);
   });
@@ -115,7 +116,7 @@ describe('an obstacle', () => {
 
   it('is a wheel without the library', async () => {
     await machine.makeWheel({ 'tensorflow/libtensorflow_cc.so.2': 'alone' });
-    await expect(setUp()).rejects.toThrow(/contains no libtensorflow_framework\.so\.2/);
+    await expect(setUp()).rejects.toThrow(/contains no tensorflow\/libtensorflow_framework\.so\.2/);
     expect(machine.leftBehind(project)).toEqual([]);
   });
 

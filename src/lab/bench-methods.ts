@@ -1,0 +1,39 @@
+import { type CachePolicy, countBlocks, type PlanSetting } from '../cache/plan.ts';
+import { deltaDiT } from '../cache/policies/delta-dit.ts';
+import { deltaCache, featureCache } from '../cache/policies/span-cache.ts';
+
+/** A way to sample: a number of steps, with a cache or without. */
+export interface SamplingMethod {
+  /** Shown in tables. */
+  readonly name: string;
+  readonly numInferenceSteps: number;
+  readonly cache?: CachePolicy | undefined;
+}
+
+/** Sampling without a cache. */
+export function uncachedSteps(numInferenceSteps: number): SamplingMethod {
+  return { name: `${numInferenceSteps} steps`, numInferenceSteps };
+}
+
+/**
+ * What the paper sets against the uncached model (arXiv 2406.01125, Tables 2 and 4): Δ-DiT, Δ-Cache on one region, the
+ * feature cache, and fewer uncached steps. Those cost as much as Δ-DiT where its cost is a whole number of steps; else
+ * there is one row just above it (13 for the paper's 20 / 1.6 = 12.5, as in its tables) and one just below.
+ */
+export function paperMethods(setting: PlanSetting): readonly SamplingMethod[] {
+  const { numInferenceSteps, depth } = setting;
+  const caches = [
+    deltaDiT(),
+    deltaCache({ region: 'front' }),
+    deltaCache({ region: 'middle' }),
+    deltaCache({ region: 'rear' }),
+    featureCache({ region: 'front' }),
+    featureCache({ region: 'rear' }),
+  ];
+  const fullSteps = countBlocks(deltaDiT().plan(setting)).computed / depth;
+  const fewer = [...new Set([Math.ceil(fullSteps), Math.floor(fullSteps)])];
+  return [
+    ...caches.map((cache) => ({ name: cache.name, numInferenceSteps, cache })),
+    ...fewer.filter((steps) => steps < numInferenceSteps).map(uncachedSteps),
+  ];
+}

@@ -1,0 +1,88 @@
+import { type CachePlan, countBlocks } from '../cache/plan.ts';
+import type { PixelImage } from '../pipelines/image.ts';
+import type { SamplingMethod } from './bench-methods.ts';
+import { type Similarity, type SimilaritySummary, similarityOf, summaryOf } from './bench-similarity.ts';
+
+export interface BenchPicture {
+  readonly classLabel: number;
+  readonly seed: number;
+}
+
+export interface PictureQuality extends BenchPicture {
+  /** Null for the uncached model itself. */
+  readonly toUncached: Similarity | null;
+  readonly toReference: Similarity;
+}
+
+/** A row of the comparison. */
+export interface MethodQuality {
+  readonly method: string;
+  readonly numInferenceSteps: number;
+  readonly cache: string | null;
+  /** Uncached ÷ this, counting the blocks alone. */
+  readonly macsRatio: number;
+  /** Uncached ÷ this: the sampling loop without decoding, over all batches. */
+  readonly latencyRatio: number;
+  /** Wall time of the sampling loop. */
+  readonly secondsPerPicture: number;
+  /** To the uncached picture; null for the uncached model itself. */
+  readonly toUncached: SimilaritySummary | null;
+  /** To the picture of many uncached steps. */
+  readonly toReference: SimilaritySummary;
+  readonly pictures: readonly PictureQuality[];
+}
+
+/** Pictures of one batch to compare with: uncached, and of many uncached steps. */
+export interface Originals {
+  readonly uncached: readonly PixelImage[] | null;
+  readonly reference: readonly PixelImage[];
+}
+
+/** What one method has made and spent so far. */
+export class MethodTally {
+  private seconds = 0;
+  private readonly compared: PictureQuality[] = [];
+
+  constructor(
+    readonly method: SamplingMethod,
+    readonly plan: CachePlan,
+  ) {}
+
+  /** Blocks computed for one picture and guidance half. */
+  get blocks(): number {
+    return countBlocks(this.plan).computed;
+  }
+
+  spend(samplingSeconds: number): void {
+    this.seconds += samplingSeconds;
+  }
+
+  secondsPer(pictures: number): number {
+    return this.seconds / pictures;
+  }
+
+  compare(pictures: readonly BenchPicture[], images: readonly PixelImage[], originals: Originals): void {
+    for (const [i, picture] of pictures.entries()) {
+      const [image, uncached, reference] = [images[i], originals.uncached?.[i], originals.reference[i]];
+      if (!image || !reference) throw new RangeError(`${this.method.name}: picture ${i} was not made`);
+      const toUncached = uncached ? similarityOf(image, uncached) : null;
+      this.compared.push({ ...picture, toUncached, toReference: similarityOf(image, reference) });
+    }
+  }
+
+  row(uncached: MethodTally): MethodQuality {
+    const { name, numInferenceSteps, cache } = this.method;
+    const toUncached = this.compared.flatMap((picture) => picture.toUncached ?? []);
+    return {
+      method: name,
+      numInferenceSteps,
+      cache: cache?.name ?? null,
+      macsRatio: uncached.blocks / this.blocks,
+      latencyRatio: uncached.seconds / this.seconds,
+      secondsPerPicture: this.secondsPer(this.compared.length),
+      toUncached: toUncached.length > 0 ? summaryOf(toUncached) : null,
+      toReference: summaryOf(this.compared.map(({ toReference }) => toReference)),
+      pictures: this.compared,
+    };
+  }
+}

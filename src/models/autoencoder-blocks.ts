@@ -1,0 +1,104 @@
+/**
+ * What the encoder and the decoder of an AutoencoderKL are made of, after diffusers' ResnetBlock2D and Attention,
+ * channels last. Letters: N samples, H×W positions, C channels.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import { serialization } from '@tensorflow/tfjs-core';
+import type { WeightScope } from '../checkpoint/weights.ts';
+import { Composite } from '../layers/composite.ts';
+import { Conv2d } from '../layers/conv2d.ts';
+import { GroupNorm } from '../layers/group-norm.ts';
+import { Linear } from '../layers/linear.ts';
+import { single } from '../layers/tensors.ts';
+import { attention } from '../ops/attention.ts';
+
+/** GN → SiLU → conv → GN → SiLU → conv, plus the input (through a 1×1 convolution where the channels change). */
+export class ResnetBlock extends Composite {
+  static readonly className = 'ResnetBlock2D';
+  private readonly norm1: GroupNorm;
+  private readonly conv1: Conv2d;
+  private readonly norm2: GroupNorm;
+  private readonly conv2: Conv2d;
+  private readonly convShortcut: Conv2d | undefined;
+
+  constructor(
+    private readonly sizes: { readonly inChannels: number; readonly outChannels: number; readonly numGroups: number },
+    stored?: WeightScope,
+  ) {
+    super();
+    const { inChannels, outChannels, numGroups } = sizes;
+    const norm = (name: string, channels: number) =>
+      this.child(name, new GroupNorm({ channels, numGroups, silu: true }, stored?.at(name)));
+    const conv = (name: string, from: number, kernelSize: 1 | 3) =>
+      this.child(name, new Conv2d({ inChannels: from, outChannels, kernelSize }, stored?.at(name)));
+    this.norm1 = norm('norm1', inChannels);
+    this.conv1 = conv('conv1', inChannels, 3);
+    this.norm2 = norm('norm2', outChannels);
+    this.conv2 = conv('conv2', outChannels, 3);
+    this.convShortcut = inChannels === outChannels ? undefined : conv('conv_shortcut', inChannels, 1);
+  }
+
+  /** @param inputs [N,H,W,C] @returns [N,H,W,C'] */
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
+    const x = single<tf.Tensor4D>(inputs);
+    return tf.tidy(() => {
+      let y = this.conv1.call(this.norm1.call(x)); // [N,H,W,C']
+      y = this.conv2.call(this.norm2.call(y)); // [N,H,W,C']
+      return tf.add(this.convShortcut?.call(x) ?? x, y);
+    });
+  }
+
+  override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {
+    return [...inputShape.slice(0, -1), this.sizes.outChannels];
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.sizes };
+  }
+}
+serialization.registerClass(ResnetBlock);
+
+/** Attention over all pixels with one head of all channels, plus the un-normalised input. */
+export class SpatialAttention extends Composite {
+  static readonly className = 'SpatialAttention';
+  private readonly groupNorm: GroupNorm;
+  private readonly toQ: Linear;
+  private readonly toK: Linear;
+  private readonly toV: Linear;
+  private readonly toOut: Linear;
+
+  constructor(
+    private readonly sizes: { readonly channels: number; readonly numGroups: number },
+    stored?: WeightScope,
+  ) {
+    super();
+    const { channels } = sizes;
+    const linear = (name: string) =>
+      this.child(name, new Linear({ inFeatures: channels, outFeatures: channels }, stored?.at(name)));
+    this.groupNorm = this.child('group_norm', new GroupNorm(sizes, stored?.at('group_norm')));
+    this.toQ = linear('to_q');
+    this.toK = linear('to_k');
+    this.toV = linear('to_v');
+    this.toOut = linear('to_out.0');
+  }
+
+  /** @param inputs [N,H,W,C] @returns [N,H,W,C] */
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
+    const x = single<tf.Tensor4D>(inputs);
+    const [n, height, width, channels] = x.shape;
+    return tf.tidy(() => {
+      const tokens = tf.reshape(this.groupNorm.call(x), [n, 1, height * width, channels]) as tf.Tensor4D; // one head
+      const y = attention(this.toQ.call(tokens), this.toK.call(tokens), this.toV.call(tokens)); // [N,1,H·W,C]
+      return tf.add(tf.reshape(this.toOut.call(y), x.shape), x);
+    });
+  }
+
+  override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {
+    return inputShape;
+  }
+
+  override getConfig(): serialization.ConfigDict {
+    return { ...super.getConfig(), ...this.sizes };
+  }
+}
+serialization.registerClass(SpatialAttention);

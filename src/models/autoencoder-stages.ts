@@ -1,0 +1,69 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { WeightScope } from '../checkpoint/weights.ts';
+import { Composite } from '../layers/composite.ts';
+import { Conv2d, Downsample2d } from '../layers/conv2d.ts';
+import { GroupNorm } from '../layers/group-norm.ts';
+import { single } from '../layers/tensors.ts';
+import { ResnetBlock, SpatialAttention } from './autoencoder-blocks.ts';
+
+type Stage = (x: tf.Tensor4D) => tf.Tensor4D;
+
+/** Stages one after the other, under diffusers' names: what the encoder and the decoder have in common. */
+export abstract class AutoencoderStages extends Composite {
+  private readonly stages: Stage[] = [];
+
+  protected constructor(
+    private readonly numGroups: number,
+    private readonly stored: WeightScope | undefined,
+  ) {
+    super();
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
+    let x = single<tf.Tensor4D>(inputs).clone();
+    for (const stage of this.stages) {
+      const next = stage(x);
+      x.dispose(); // at 1024 px one activation is up to 1 GiB: none outlives its use
+      x = next;
+    }
+    return x;
+  }
+
+  protected conv(name: string, inChannels: number, outChannels: number): void {
+    this.layer(name, new Conv2d({ inChannels, outChannels, kernelSize: 3 }, this.stored?.at(name)));
+  }
+
+  protected downsample(name: string, channels: number): void {
+    this.layer(name, new Downsample2d({ inChannels: channels, outChannels: channels }, this.stored?.at(name)));
+  }
+
+  protected resnet(name: string, inChannels: number, outChannels: number): void {
+    this.layer(name, new ResnetBlock({ inChannels, outChannels, numGroups: this.numGroups }, this.stored?.at(name)));
+  }
+
+  /** Resnet, attention, resnet. */
+  protected middle(channels: number): void {
+    const name = 'mid_block.attentions.0';
+    this.resnet('mid_block.resnets.0', channels, channels);
+    this.layer(name, new SpatialAttention({ channels, numGroups: this.numGroups }, this.stored?.at(name)));
+    this.resnet('mid_block.resnets.1', channels, channels);
+  }
+
+  /** GN → SiLU → conv. */
+  protected last(inChannels: number, outChannels: number): void {
+    const name = 'conv_norm_out';
+    const norm = { channels: inChannels, numGroups: this.numGroups, silu: true };
+    this.layer(name, new GroupNorm(norm, this.stored?.at(name)));
+    this.conv('conv_out', inChannels, outChannels);
+  }
+
+  /** A stage without parameters. */
+  protected stage(stage: Stage): void {
+    this.stages.push(stage);
+  }
+
+  private layer(name: string, layer: Conv2d | Downsample2d | ResnetBlock | SpatialAttention | GroupNorm): void {
+    this.child(name, layer);
+    this.stages.push((x) => layer.call(x));
+  }
+}

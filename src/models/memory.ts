@@ -1,0 +1,89 @@
+/**
+ * How much memory a model takes, from its sizes alone, so that a request can be refused before anything is loaded.
+ *
+ * Counted from the operations as they are written; a backend that fuses some takes less. Measured with TensorFlow 2.21 on
+ * 2 cores, peak resident memory above that of the started backend, in GB: DiT-XL/2 of 256 px on 2 samples 3.06 (here
+ * 2.78), of 512 px 3.42 (3.10), Stable Diffusion's decoder at 512 px 2.07 (1.81), the shipped model on 128 samples 0.58
+ * (0.17): allocators, threads and the JavaScript engine take 0.3 to 0.4 more. On WebAssembly weights count twice (see
+ * `peakBytes`): DiT-B/2 on 2 samples 1.14 (1.09), DiT-L/2 on one 3.82 (3.70).
+ */
+import { elementCount, type Shape } from '../shape.ts';
+import { type AutoencoderKLConfig, autoencoderScale } from './autoencoder-config.ts';
+import { AutoencoderKL } from './autoencoder-kl.ts';
+import { DiT } from './dit.ts';
+import type { DiTConfig } from './dit-config.ts';
+
+/** Bytes, everything in float32: checkpoints of 16 bits are widened when they are read. */
+export interface ModelMemory {
+  readonly weights: number;
+  /** The most that one forward holds at once besides. */
+  readonly activations: number;
+}
+
+const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+
+/**
+ * A DiT on `samples` latents at once: with guidance twice the pictures.
+ * @param config of the model; its `inputSize` gives the tokens
+ */
+export function ditMemory(config: DiTConfig, samples: number): ModelMemory {
+  const { hiddenSize, numHeads, mlpRatio, inputSize, patchSize } = config;
+  const tokens = (inputSize / patchSize) ** 2;
+  const stream = samples * tokens * hiddenSize; // [N,T,D]
+  const scores = samples * numHeads * tokens ** 2; // [N,h,T,T]
+  // at softmax·v: the tokens of the model, of the block, and normed; q|k|v as projected, head-major, and apart; q scaled;
+  // the product; scores and their softmax
+  const attention = (3 + 3 * 3 + 2) * stream + 2 * scores;
+  // at GELU's last product: the tokens of the model, of the block, after attention, and normed; seven of the inner width
+  const mlp = (4 + 7 * mlpRatio) * stream;
+  return { weights: weightBytes(DiT.parameterShapes(config)), activations: FLOAT_BYTES * Math.max(attention, mlp) };
+}
+
+/** An AutoencoderKL that decodes one picture. @param height of the latent @param width of the latent */
+export function decoderMemory(config: AutoencoderKLConfig, height: number, width: number): ModelMemory {
+  const levels = [...config.blockOutChannels].reverse(); // from the latent outwards
+  const positions = height * width;
+  const resnets = levels.map((channels, level) =>
+    resnetFloats(levels[level - 1] ?? channels, channels, positions * 4 ** level),
+  );
+  const activations = FLOAT_BYTES * Math.max(pixelAttentionFloats(levels[0] ?? 0, positions), ...resnets);
+  return { weights: weightBytes(AutoencoderKL.parameterShapes(config)), activations };
+}
+
+/** An AutoencoderKL that encodes one picture and decodes it. @param height of the picture @param width of the picture */
+export function autoencoderMemory(config: AutoencoderKLConfig, height: number, width: number): ModelMemory {
+  const { blockOutChannels: levels } = config; // from the picture inwards
+  const scale = autoencoderScale(config);
+  const resnets = levels.map((channels, level) =>
+    resnetFloats(levels[level - 1] ?? channels, channels, (height * width) / 4 ** level),
+  );
+  const decoder = decoderMemory(config, height / scale, width / scale); // its attention is as large as the encoder's
+  const activations = Math.max(decoder.activations, FLOAT_BYTES * Math.max(...resnets));
+  return { weights: weightBytes(AutoencoderKL.parameterShapes(config, { encoder: true })), activations };
+}
+
+/**
+ * At the first norm of a resnet: its input and the norm's own five; or, where the second needs more: its input, that
+ * normed, the first convolution, the norm's own five.
+ */
+function resnetFloats(inChannels: number, outChannels: number, positions: number): number {
+  return Math.max(6 * inChannels, 2 * inChannels + 6 * outChannels) * positions;
+}
+
+/** One head over all positions: input, normed, q, k, v, q scaled, the product; scores and their softmax. */
+function pixelAttentionFloats(channels: number, positions: number): number {
+  return 7 * channels * positions + 2 * positions ** 2;
+}
+
+/**
+ * What a run holds at its peak: all weights, and the larger forward of the two.
+ * @param weightCopies 2 on WebAssembly, whose XNNPACK keeps a copy of every kernel in an order of its own; else 1
+ */
+export function peakBytes(transformer: ModelMemory, decoder: ModelMemory, weightCopies = 1): number {
+  const activations = Math.max(transformer.activations, decoder.activations);
+  return weightCopies * (transformer.weights + decoder.weights) + activations;
+}
+
+function weightBytes(shapes: ReadonlyMap<string, Shape>): number {
+  return FLOAT_BYTES * [...shapes.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
+}

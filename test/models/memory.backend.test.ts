@@ -1,0 +1,89 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { withWeights } from '../../src/checkpoint/archive.ts';
+import type { AutoencoderKLConfig } from '../../src/models/autoencoder-config.ts';
+import { AutoencoderKL } from '../../src/models/autoencoder-kl.ts';
+import { DiT } from '../../src/models/dit.ts';
+import type { DiTConfig } from '../../src/models/dit-config.ts';
+import { decoderMemory, ditMemory, peakBytes } from '../../src/models/memory.ts';
+import { peakBufferBytes } from '../support/peak-buffers.ts';
+import { randomArchive, randomTensor } from '../support/random-weights.ts';
+
+const DIT: DiTConfig = {
+  hiddenSize: 64,
+  depth: 2,
+  numHeads: 4,
+  patchSize: 2,
+  mlpRatio: 4,
+  inChannels: 4,
+  outChannels: 8,
+  inputSize: 16,
+  numClasses: 10,
+  frequencyShift: 0,
+  normEps: 1e-6,
+};
+const VAE: AutoencoderKLConfig = {
+  blockOutChannels: [16, 32, 64],
+  layersPerBlock: 1,
+  latentChannels: 4,
+  outChannels: 3,
+  normNumGroups: 8,
+  scalingFactor: 1,
+};
+
+/** Estimates leave out vectors and the model's own input, and count a block's copies where a backend needs none. */
+function expectClose(estimate: number, measured: number): void {
+  expect(estimate).toBeGreaterThan(0.95 * measured);
+  expect(estimate).toBeLessThan(1.15 * measured);
+}
+
+describe('ditMemory', () => {
+  it.each([
+    ['the MLP is largest', DIT],
+    ['the scores are largest: many tokens for the width', { ...DIT, hiddenSize: 32, inputSize: 32, numHeads: 8 }],
+  ])('is what a forward holds, where %s', async (_, config) => {
+    const samples = 4;
+    const archive = randomArchive(DiT.parameterShapes(config));
+    const dit = await withWeights(archive, (weights) => DiT.fromWeights(config, weights));
+    const x = randomTensor<tf.Tensor4D>([samples, config.inputSize, config.inputSize, 4], 1);
+    const measured = await peakBufferBytes(async () => {
+      (await dit.predict(x, Array(samples).fill(500), Array(samples).fill(1))).dispose();
+    });
+    const { weights, activations } = ditMemory(config, samples);
+    expectClose(activations, measured);
+    expect(weights).toBe(4 * dit.countParams());
+    dit.dispose();
+    x.dispose();
+  });
+
+  it('grows with the samples, and the weights do not', () => {
+    const [one, eight] = [ditMemory(DIT, 1), ditMemory(DIT, 8)];
+    expect(eight).toEqual({ weights: one.weights, activations: 8 * one.activations });
+  });
+});
+
+describe('decoderMemory', () => {
+  it.each([
+    ['the last level is largest', VAE, 8, 12],
+    ['the scores of the attention are largest', { ...VAE, blockOutChannels: [8, 8, 16] }, 24, 24],
+  ])('is what decoding one picture holds, where %s', async (_, config, height, width) => {
+    const vae = await withWeights(randomArchive(AutoencoderKL.parameterShapes(config)), (weights) =>
+      AutoencoderKL.fromWeights(config, weights),
+    );
+    const z = randomTensor<tf.Tensor4D>([1, height, width, 4], 1);
+    const measured = await peakBufferBytes(() => vae.decode(z).dispose());
+    expectClose(decoderMemory(config, height, width).activations, measured);
+    vae.dispose();
+    z.dispose();
+  });
+});
+
+describe('peakBytes', () => {
+  it('adds all weights, as often as they are held, and the larger forward', () => {
+    const [transformer, decoder] = [
+      { weights: 100, activations: 7 },
+      { weights: 20, activations: 9 },
+    ];
+    expect(peakBytes(transformer, decoder)).toBe(129);
+    expect(peakBytes(transformer, decoder, 2)).toBe(249);
+  });
+});
