@@ -2,10 +2,12 @@
 import type { AutoencoderSizes } from '../converters/autoencoder-configs.ts';
 import { openAutoencoder } from '../converters/open-autoencoder.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
+import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import type { Numerics } from './models/dit-config.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
+import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
 export interface FromPretrainedOptions extends OpenOptions, BackendOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
@@ -29,6 +31,35 @@ export const DiTPipeline = Object.assign(Pipeline, {
     const checkpoint = await openDiT(path, options);
     try {
       return await Pipeline.fromCheckpoint(checkpoint, options.numerics);
+    } finally {
+      await checkpoint.close();
+    }
+  },
+});
+
+export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, BackendOptions {
+  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  readonly backend?: BackendName | undefined;
+  /** Overrides the checkpoint's origin. */
+  readonly numerics?: Numerics | undefined;
+}
+
+/** Prompts to pictures. */
+export type PixArtPipeline = TextPipeline;
+
+/** The class itself, with the way to open a checkpoint that starts a backend, too. */
+export const PixArtPipeline = Object.assign(TextPipeline, {
+  /**
+   * Opens a converted folder, a diffusers folder of a PixArtAlphaPipeline, or a `.pth` / `.safetensors` file (with `vae`,
+   * `textEncoder`, `tokenizer`), and reads it into the backend; a large text encoder stays on disk. Call `dispose()` on
+   * what it gives.
+   * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+   */
+  async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
+    await useBackend(options.backend, options);
+    const checkpoint = await openPixArt(path, options);
+    try {
+      return await TextPipeline.fromCheckpoint(checkpoint, options.numerics);
     } finally {
       await checkpoint.close();
     }
@@ -167,13 +198,14 @@ export { StreamedT5Encoder } from './models/t5-streamed.ts';
 export { TorchGenerator } from './ops/randn.ts';
 export type { DiTGenerateOptions, DiTResult } from './pipelines/dit-pipeline.ts';
 export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
+export type { PixArtGenerateOptions, PixArtResult } from './pipelines/pixart-pipeline.ts';
 export {
   type EncoderIdentity,
   type PromptEmbeds,
   readPromptEmbeds,
   serialisePromptEmbeds,
 } from './pipelines/prompt-embeds.ts';
-export type { GenerationReport, RunDescription } from './pipelines/report.ts';
+export type { DiTRunDescription, GenerationReport, RunDescription } from './pipelines/report.ts';
 export type { StepEvent } from './pipelines/sample.ts';
 export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.ts';
 export { OriginalDDIMSampler } from './schedulers/ddim-original.ts';

@@ -1,4 +1,4 @@
-import type { DiTPipeline, RunDescription, SamplerName } from '../index.ts';
+import type { DiTPipeline, DiTRunDescription, SamplerName } from '../index.ts';
 import type { GenerateRequest } from './generate-request.ts';
 import { SETTINGS_KEYWORD, type StoredSettings, settingsOfFormat } from './stored-settings.ts';
 
@@ -14,7 +14,11 @@ const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
 };
 
 /** The settings of a run, all that repeats it. @param description of the run's classes, one each */
-export function settingsOf(pipe: DiTPipeline, request: GenerateRequest, description: RunDescription): StoredSettings {
+export function settingsOf(
+  pipe: DiTPipeline,
+  request: GenerateRequest,
+  description: DiTRunDescription,
+): StoredSettings {
   const { options, classes, seeds, compare, batchSize, policy } = request;
   const { model, vae, vaeScalingFactor, vaeNormGroups, labels, numHeads, inputSize, key } = options;
   const { numerics, classLabels, timesteps, guidanceScale, sampler, eta, backend } = description;

@@ -2,7 +2,7 @@ import { checkWhole } from '../cache/stage-planner.ts';
 import { OptionError } from '../errors.ts';
 import type { DiTGenerateOptions, DiTPipeline } from '../pipelines/dit-pipeline.ts';
 import type { PixelImage } from '../pipelines/image.ts';
-import type { RunDescription } from '../pipelines/report.ts';
+import type { DiTRunDescription } from '../pipelines/report.ts';
 import { paperMethods, type SamplingMethod, uncachedSteps } from './bench-methods.ts';
 import { type BenchProgress, BlockCount } from './bench-progress.ts';
 import { type BenchPicture, type MethodQuality, MethodTally } from './method-tally.ts';
@@ -33,7 +33,7 @@ export interface MethodPictures {
 /** How far methods move pictures, each made from the same initial noise. */
 export interface QualityReport
   extends Pick<
-    RunDescription,
+    DiTRunDescription,
     'model' | 'backend' | 'numerics' | 'sampler' | 'guidanceScale' | 'seeds' | 'classLabels'
   > {
   readonly numInferenceSteps: number;
@@ -99,7 +99,7 @@ function inputsOf(pictures: readonly BenchPicture[]): { classLabels: number[]; s
 
 type SharedSetting = 'model' | 'backend' | 'numerics' | 'sampler' | 'guidanceScale' | 'seeds' | 'classLabels';
 
-function settingOf(described: RunDescription): Pick<RunDescription, SharedSetting> {
+function settingOf(described: DiTRunDescription): Pick<DiTRunDescription, SharedSetting> {
   const { model, backend, numerics, sampler, guidanceScale, seeds, classLabels } = described;
   return { model, backend, numerics, sampler, guidanceScale, seeds, classLabels };
 }

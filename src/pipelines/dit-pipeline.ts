@@ -1,21 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { CachedBlocks } from '../cache/cached-blocks.ts';
-import { planCost } from '../cache/cost.ts';
 import type { CachePlan } from '../cache/plan.ts';
 import { withWeights } from '../checkpoint/archive.ts';
-import { CheckpointError } from '../errors.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { DiT } from '../models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.ts';
 import { ditCost, type Numerics, withNumerics } from '../models/dit-config.ts';
-import { decodeEach } from './decode.ts';
-import { type CheckedRun, checkedRun, type DiTGenerateOptions, type DiTSetting, planOf } from './dit-options.ts';
+import { type CheckedDiTRun, checkedDiTRun, type DiTGenerateOptions, type DiTSetting } from './dit-options.ts';
 import { classDenoiser, type Denoiser } from './guidance.ts';
 import { type PixelImage, toPixels } from './image.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
-import type { GenerationReport, RunDescription, RunTimes } from './report.ts';
-import { sample } from './sample.ts';
-import { settingWarnings } from './warnings.ts';
+import type { DiTRunDescription, GenerationReport } from './report.ts';
+import { checkAutoencoder, describeRun, paint } from './run.ts';
+import { planOf } from './run-options.ts';
 
 export type { DiTGenerateOptions } from './dit-options.ts';
 
@@ -48,7 +44,8 @@ export class DiTPipeline {
     this.name = name;
     this.sha256 = sha256;
     this.labels = labels;
-    this.setting = { config: transformer.config, labels, scheduler, defaults };
+    const { config } = transformer;
+    this.setting = { config, depth: config.depth, labels, scheduler, defaults };
   }
 
   /**
@@ -59,7 +56,7 @@ export class DiTPipeline {
     checkpoint: DiTCheckpoint,
     numerics: Numerics = checkpoint.numerics,
   ): Promise<DiTPipeline> {
-    checkAutoencoder(checkpoint);
+    checkAutoencoder(checkpoint.name, checkpoint.transformer.config.inChannels, checkpoint.vae.config);
     const config = withNumerics(checkpoint.transformer.config, numerics);
     const transformer = await withWeights(checkpoint.transformer.archive, (weights) =>
       DiT.fromWeights(config, weights),
@@ -84,8 +81,8 @@ export class DiTPipeline {
    * a seed the one that it reports is drawn for this call alone.
    * @throws as `generate`
    */
-  describe(options: DiTGenerateOptions): RunDescription {
-    const run = checkedRun(this.setting, options);
+  describe(options: DiTGenerateOptions): DiTRunDescription {
+    const run = checkedDiTRun(this.setting, options);
     run.sampler.dispose();
     return this.description(run);
   }
@@ -110,26 +107,13 @@ export class DiTPipeline {
   async generateFloats(
     options: DiTGenerateOptions,
   ): Promise<{ images: readonly tf.Tensor3D[]; report: GenerationReport }> {
-    const run = checkedRun(this.setting, options);
-    const { sampler, stepNoise, plan } = run;
-    const cache = new CachedBlocks(plan);
-    try {
-      const { runBlocks, onStep, onBlockDelta, signal } = options;
-      const { scheduler } = this.setting;
-      const loop = { sampler, scheduler, stepNoise, denoise: this.denoiser(run), plan, cache };
-      const hooks = { runBlocks, onStep, onBlockDelta, signal };
-      const { latents, stepSeconds } = await sample({ noise: run.noise(), ...loop, ...hooks });
-      const { images, decodeSeconds } = await decodeEach(this.vae, latents, signal);
-      const times: RunTimes = {
-        stepSeconds,
-        samplingSeconds: stepSeconds.reduce((sum, s) => sum + s, 0),
-        decodeSeconds,
-      };
-      return { images, report: { ...this.description(run), ...cache.counts, ...times } };
-    } finally {
-      cache.dispose();
-      sampler.dispose();
-    }
+    const run = checkedDiTRun(this.setting, options);
+    const { images, counts, times } = await paint(run, options, {
+      scheduler: this.setting.scheduler,
+      denoise: this.denoiser(run),
+      vae: this.vae,
+    });
+    return { images, report: { ...this.description(run), ...counts, ...times } };
   }
 
   /**
@@ -147,41 +131,17 @@ export class DiTPipeline {
     this.vae.dispose();
   }
 
-  private denoiser({ classLabels, guidanceScale }: CheckedRun): Denoiser {
+  private denoiser({ classLabels, guidanceScale }: CheckedDiTRun): Denoiser {
     const { inChannels } = this.transformer.config;
     const guidedChannels = this.numerics === 'original' ? Math.min(3, inChannels) : inChannels;
     return classDenoiser(this.transformer, classLabels, { guidanceScale, guidedChannels });
   }
 
-  private description(run: CheckedRun): RunDescription {
-    const { samplerName, sampler, eta, guidanceScale, seeds, classLabels, cache, plan, ownRunner } = run;
+  private description(run: CheckedDiTRun): DiTRunDescription {
+    const { name: model, numerics } = this;
     return {
-      model: this.name,
-      backend: tf.getBackend(),
-      numerics: this.numerics,
-      sampler: samplerName,
-      eta,
-      timesteps: sampler.timesteps,
-      guidanceScale,
-      seeds,
-      classLabels,
-      cache,
-      plan: ownRunner ? null : plan,
-      macs: ownRunner ? null : planCost(plan, ditCost(this.transformer.config)),
-      warnings: settingWarnings(cache, plan, samplerName, eta),
+      ...describeRun(run, { model, numerics, cost: ditCost(this.transformer.config) }),
+      classLabels: run.classLabels,
     };
-  }
-}
-
-function checkAutoencoder({ name, transformer, vae }: DiTCheckpoint): void {
-  const { inChannels } = transformer.config;
-  const { latentChannels, outChannels } = vae.config;
-  if (outChannels !== 3) {
-    throw new CheckpointError(`${name}: the autoencoder gives ${outChannels} channels; only RGB ones make pictures`);
-  }
-  if (latentChannels !== inChannels) {
-    throw new CheckpointError(
-      `${name}: the model works on ${inChannels} latent channels and the autoencoder on ${latentChannels}; give the autoencoder that it was trained with`,
-    );
   }
 }

@@ -24,7 +24,6 @@ export interface RunDescription {
   readonly guidanceScale: number;
   /** Empty where latents were given and no step drew noise. */
   readonly seeds: readonly number[];
-  readonly classLabels: readonly number[];
   /** The cache method's name; null without one. */
   readonly cache: string | null;
   /** Null with `runBlocks`: only a runner of your own knows what it does, and the counts of the report stay 0. */
@@ -34,5 +33,30 @@ export interface RunDescription {
   readonly warnings: readonly string[];
 }
 
-/** What a run did and cost. */
-export interface GenerationReport extends RunDescription, CacheCounts, RunTimes {}
+export interface DiTRunDescription extends RunDescription {
+  readonly classLabels: readonly number[];
+}
+
+/** What a run of a DiT did and cost. */
+export interface GenerationReport extends DiTRunDescription, CacheCounts, RunTimes {}
+
+/** What a PixArt was asked for. */
+export interface PixArtRunDescription extends RunDescription {
+  /** As they were encoded, after cleaning. */
+  readonly prompts: readonly string[];
+  readonly negativePrompts: readonly string[];
+  /** Of each prompt the end that the text encoder did not see, or null. */
+  readonly truncated: readonly (string | null)[];
+  /** Of the finished pictures, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** What the model painted before it was resized and cropped: the nearest size that it was trained on. */
+  readonly paintedWidth: number;
+  readonly paintedHeight: number;
+}
+
+/** What a run of a PixArt did and cost. */
+export interface PixArtReport extends PixArtRunDescription, CacheCounts, RunTimes {
+  /** Wall time of the text encoder; 0 where encoded prompts were given. */
+  readonly encodeSeconds: number;
+}

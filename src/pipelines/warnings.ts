@@ -3,6 +3,7 @@ import { addsNoise, type SamplerName } from '../schedulers/samplers.ts';
 
 /** What a caller should know of settings that work but disappoint together. */
 export function settingWarnings(cache: string | null, plan: CachePlan, sampler: SamplerName, eta: number): string[] {
+  if (sampler === 'lcm' || sampler === 'lcm-original') return []; // few steps and large: the paper caches there, too
   if (cache === null || countBlocks(plan).reused === 0 || !addsNoise(sampler, eta)) return [];
   const name = eta > 0 ? `${sampler} with eta ${eta}` : sampler;
   return [

@@ -1,0 +1,202 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { CachePlan } from '../cache/plan.ts';
+import { withWeights } from '../checkpoint/archive.ts';
+import { toFloat32 } from '../checkpoint/dtypes.ts';
+import type { StoredTensor } from '../checkpoint/stored-tensor.ts';
+import { CheckpointError } from '../errors.ts';
+import { AutoencoderKL } from '../models/autoencoder-kl.ts';
+import type { SamplingDefaults } from '../models/dit-checkpoint.ts';
+import type { Numerics } from '../models/dit-config.ts';
+import { PixArt } from '../models/pixart.ts';
+import type { PixArtCaption } from '../models/pixart-block.ts';
+import type { PixArtCheckpoint } from '../models/pixart-checkpoint.ts';
+import { pixArtCost, withPixArtNumerics } from '../models/pixart-config.ts';
+import { type Captions, captionsOf, disposeCaptions } from './captions.ts';
+import { captionDenoiser, type Denoiser } from './guidance.ts';
+import { type PixelImage, toPixels } from './image.ts';
+import { type PaintedSize, type PixArtGenerateOptions, promptsOf, sizeOf } from './pixart-options.ts';
+import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
+import { type EncodedPrompts, type EncodeOptions, PromptEncoder } from './prompt-encoder.ts';
+import type { PixArtReport, PixArtRunDescription } from './report.ts';
+import { resizeAndCrop } from './resize-crop.ts';
+import { checkAutoencoder, describeRun, paint } from './run.ts';
+import { type CheckedRun, checkedRun, planOf, type RunSetting } from './run-options.ts';
+
+export type { PixArtGenerateOptions } from './pixart-options.ts';
+
+// diffusers PixArtAlphaPipeline.__call__
+const DIFFUSERS_DEFAULTS: SamplingDefaults = { numInferenceSteps: 20, guidanceScale: 4.5 };
+
+export interface PixArtResult {
+  readonly images: readonly PixelImage[];
+  readonly report: PixArtReport;
+}
+
+/** Prompts to pictures: T5, guided PixArt-α under a sampler and a cache, autoencoder. */
+export class PixArtPipeline {
+  /** The checkpoint, as shown in errors and reports. */
+  readonly name: string;
+  /** sha256 of the weights' files, where the checkpoint states them. */
+  readonly sha256: readonly string[];
+  private readonly setting: RunSetting;
+  private colours: Promise<LatentColours> | undefined;
+
+  private constructor(
+    { name, sha256, scheduler }: PixArtCheckpoint,
+    readonly numerics: Numerics,
+    readonly defaults: SamplingDefaults,
+    readonly transformer: PixArt,
+    readonly vae: AutoencoderKL,
+    /** Undefined where the checkpoint has no text encoder or no tokenizer: then prompts come encoded. */
+    private readonly promptEncoder: PromptEncoder | undefined,
+    private readonly nullCaption: tf.Tensor2D | undefined,
+  ) {
+    this.name = name;
+    this.sha256 = sha256;
+    this.setting = { depth: transformer.config.depth, scheduler, defaults };
+  }
+
+  /**
+   * Reads a checkpoint into the current backend; closing it stays with the caller. A text encoder of more than 1 GiB in
+   * float32 stays on disk.
+   * @param numerics overrides the checkpoint's origin
+   */
+  static async fromCheckpoint(
+    checkpoint: PixArtCheckpoint,
+    numerics: Numerics = checkpoint.numerics,
+  ): Promise<PixArtPipeline> {
+    checkAutoencoder(checkpoint.name, checkpoint.transformer.config.inChannels, checkpoint.vae.config);
+    const config = withPixArtNumerics(checkpoint.transformer.config, numerics);
+    const made: { dispose(): void }[] = [];
+    const kept = <T extends { dispose(): void }>(part: T): T => {
+      made.push(part);
+      return part;
+    };
+    try {
+      const { archive } = checkpoint.transformer;
+      const transformer = kept(await withWeights(archive, (weights) => PixArt.fromWeights(config, weights)));
+      const vae = kept(await AutoencoderKL.fromCheckpoint(checkpoint.vae)); // without the encoder
+      const { openTextEncoder, tokenizer, nullCaption } = checkpoint;
+      const encoder = openTextEncoder && tokenizer && kept(await PromptEncoder.create(openTextEncoder, tokenizer));
+      const none = nullCaption && numerics === 'original' ? kept(await readCaption(nullCaption)) : undefined;
+      const defaults = { ...DIFFUSERS_DEFAULTS, ...checkpoint.defaults };
+      return new PixArtPipeline(checkpoint, numerics, defaults, transformer, vae, encoder, none);
+    } catch (error) {
+      for (const part of made) part.dispose();
+      throw error;
+    }
+  }
+
+  /** The plan a run would follow. @throws OptionError as `generate` does. */
+  plan(options: Pick<PixArtGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
+    return planOf(this.setting, options);
+  }
+
+  /**
+   * Prompts as `promptEmbeds` takes them; the caller disposes `embeds` and `mask`. All go through the text encoder in
+   * one pass.
+   * @throws CheckpointError when the checkpoint has no text encoder, OptionError for a prompt that is too long.
+   */
+  async encodePrompts(prompts: readonly string[], options: EncodeOptions = {}): Promise<EncodedPrompts> {
+    if (!this.promptEncoder) {
+      throw new CheckpointError(
+        `${this.name}: has no text encoder or no tokenizer; give both (--text-encoder, --tokenizer), or encoded prompts (--embeds)`,
+      );
+    }
+    return this.promptEncoder.encode(prompts, options);
+  }
+
+  /**
+   * @throws OptionError for a prompt, size, sampler, steps, eta, seed or cache option that will not do; CheckpointError
+   * when prompts must be encoded and there is no text encoder; AbortError when stopped; NumericsError when latents stop
+   * being finite.
+   */
+  async generate(options: PixArtGenerateOptions): Promise<PixArtResult> {
+    const floats = await this.generateFloats(options);
+    try {
+      const images: PixelImage[] = [];
+      for (const image of floats.images) images.push(await toPixels(image, this.numerics));
+      return { images, report: floats.report };
+    } finally {
+      tf.dispose([...floats.images]);
+    }
+  }
+
+  /** As `generate`, but pictures are decoded floats [H,W,3], nominally in [−1,1]; the caller disposes them. */
+  async generateFloats(
+    options: PixArtGenerateOptions,
+  ): Promise<{ images: readonly tf.Tensor3D[]; report: PixArtReport }> {
+    const { config } = this.transformer;
+    const { scale } = this.vae;
+    const wanted = promptsOf(options);
+    const size = sizeOf(config, scale, this.numerics === 'original', options);
+    const shape = [wanted.n, size.paintedHeight / scale, size.paintedWidth / scale, config.inChannels] as const;
+    const run = checkedRun(this.setting, options, { shape, bothHalves: false });
+    const start = performance.now();
+    const captions = await captionsOf({ ...options, ...wanted }, run.guidanceScale > 1, {
+      encode: (prompts) => this.encodePrompts(prompts, options),
+      nullCaption: this.nullCaption,
+    });
+    const encodeSeconds = wanted.prompts ? (performance.now() - start) / 1000 : 0;
+    let caption: PixArtCaption | undefined;
+    try {
+      caption = this.transformer.projectCaption(captions.embeds, captions.mask);
+      const denoise = this.denoiser(run, caption, size);
+      const { scheduler } = this.setting;
+      const { images, counts, times } = await paint(run, options, { scheduler, denoise, vae: this.vae });
+      const report = { ...this.description(run, captions, size), ...counts, ...times, encodeSeconds };
+      return { images: images.map((image) => cropped(image, size)), report };
+    } finally {
+      disposeCaptions(captions);
+      tf.dispose({ ...caption });
+    }
+  }
+
+  /** Small pictures of latents [N,h,w,C], borrowed: see `DiTPipeline.preview`. */
+  async preview(latents: tf.Tensor4D): Promise<readonly PixelImage[]> {
+    this.colours ??= fitLatentColours(this.vae);
+    return latentPictures(latents, await this.colours);
+  }
+
+  dispose(): void {
+    this.transformer.dispose();
+    this.vae.dispose();
+    this.promptEncoder?.dispose();
+    this.nullCaption?.dispose();
+  }
+
+  /** The original's DDPM guides three channels of [cond, null], its DPM-Solver and diffusers all of [uncond, cond]. */
+  private denoiser({ guidanceScale, samplerName }: CheckedRun, caption: PixArtCaption, size: PaintedSize): Denoiser {
+    const { inChannels } = this.transformer.config;
+    const iddpm = samplerName === 'ddpm-original' || samplerName === 'ddim-original';
+    return captionDenoiser(this.transformer, caption, {
+      guidanceScale,
+      guidedChannels: iddpm ? Math.min(3, inChannels) : inChannels,
+      size: size.conditions,
+    });
+  }
+
+  private description(run: CheckedRun, captions: Captions, size: PaintedSize): PixArtRunDescription {
+    const { name: model, numerics } = this;
+    const { width, height, paintedWidth, paintedHeight } = size;
+    const latent = { height: paintedHeight / this.vae.scale, width: paintedWidth / this.vae.scale };
+    const cost = pixArtCost(this.transformer.config, latent);
+    const { prompts, negativePrompts, truncated } = captions;
+    return {
+      ...describeRun(run, { model, numerics, cost }),
+      ...{ prompts, negativePrompts, truncated, width, height, paintedWidth, paintedHeight },
+    };
+  }
+}
+
+/** @param image consumed */
+function cropped(image: tf.Tensor3D, { height, width }: PaintedSize): tf.Tensor3D {
+  const picture = resizeAndCrop(image, height, width);
+  image.dispose();
+  return picture;
+}
+
+async function readCaption(stored: StoredTensor): Promise<tf.Tensor2D> {
+  const [length = 0, width = 0] = stored.shape;
+  return tf.tensor2d(toFloat32(await stored.read(), stored.dtype), [length, width]);
+}

@@ -1,0 +1,88 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { withWeights } from '../checkpoint/archive.ts';
+import type { CheckpointFolder } from '../checkpoint/folder.ts';
+import { OptionError } from '../errors.ts';
+import { PIXART_CAPTION_LENGTH } from '../models/pixart-config.ts';
+import type { T5Checkpoint } from '../models/t5-checkpoint.ts';
+import { T5Encoder } from '../models/t5-encoder.ts';
+import type { CaptionEncoder, CaptionOptions } from '../models/t5-forward.ts';
+import { StreamedT5Encoder } from '../models/t5-streamed.ts';
+import { elementCount } from '../shape.ts';
+import { preparePrompt } from '../tokenizers/clean-prompt.ts';
+import { T5Tokenizer } from '../tokenizers/t5-tokenizer.ts';
+import type { EncoderIdentity, PromptEmbeds } from './prompt-embeds.ts';
+
+export interface EncodeOptions extends CaptionOptions {
+  /** Whether prompts are cleaned as diffusers does with `clean_caption`. Default true; else only lower-cased and stripped. */
+  readonly cleanPrompt?: boolean | undefined;
+}
+
+/** Prompts after the text encoder; the caller disposes `embeds` and `mask`. */
+export interface EncodedPrompts extends PromptEmbeds {
+  /** Of each prompt the end that did not fit into the caption's tokens, or null. */
+  readonly truncated: readonly (string | null)[];
+}
+
+/** Bytes of float32 weights up to which a text encoder stays in memory; above, it is read from disk for each call. */
+const IN_MEMORY_BYTES = 2 ** 30;
+
+/** Prompts to captions: cleaning, tokenizer, T5. Small encoders are held in memory, large ones run layer by layer. */
+export class PromptEncoder {
+  private constructor(
+    private readonly tokenizer: T5Tokenizer,
+    private readonly identity: EncoderIdentity,
+    private readonly inMemory: CaptionEncoder | undefined,
+    private readonly open: () => Promise<T5Checkpoint>,
+  ) {}
+
+  /** @throws CheckpointError, FileError or FormatError when tokenizer or encoder cannot be read or do not fit together. */
+  static async create(open: () => Promise<T5Checkpoint>, folder: CheckpointFolder): Promise<PromptEncoder> {
+    const tokenizer = await T5Tokenizer.fromFolder(folder);
+    const checkpoint = await open();
+    try {
+      const { name, sha256, config, archive } = checkpoint;
+      if (tokenizer.vocabularySize > config.vocabSize) {
+        throw new OptionError(
+          `${folder.name}: the tokenizer has ${tokenizer.vocabularySize} tokens and the text encoder ${name} knows ${config.vocabSize}; give the tokenizer that it was trained with`,
+        );
+      }
+      const shapes = [...T5Encoder.parameterShapes(config).values()];
+      const bytes = 4 * shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
+      const inMemory =
+        bytes > IN_MEMORY_BYTES
+          ? undefined
+          : await withWeights(archive, (weights) => T5Encoder.fromWeights(config, weights));
+      return new PromptEncoder(tokenizer, { name, sha256 }, inMemory, open);
+    } finally {
+      await checkpoint.close();
+    }
+  }
+
+  /** All prompts in one pass over the weights. */
+  async encode(given: readonly string[], options: EncodeOptions = {}): Promise<EncodedPrompts> {
+    const prompts = given.map((prompt) => preparePrompt(prompt, { clean: options.cleanPrompt ?? true }));
+    const tokens = prompts.map((prompt) => this.tokenizer.encode(prompt, { maxLength: PIXART_CAPTION_LENGTH }));
+    const embeds = await this.withEncoder((encoder) => encoder.encode(tokens, options));
+    const mask = tf.tensor2d(
+      tokens.flatMap(({ attentionMask }) => Array.from(attentionMask)),
+      [tokens.length, PIXART_CAPTION_LENGTH],
+      'int32',
+    );
+    const truncated = tokens.map((one) => one.truncated ?? null);
+    return { embeds, mask, prompts, truncated, encoder: this.identity };
+  }
+
+  dispose(): void {
+    this.inMemory?.dispose();
+  }
+
+  private async withEncoder<T>(use: (encoder: CaptionEncoder) => Promise<T>): Promise<T> {
+    if (this.inMemory) return use(this.inMemory);
+    const { config, archive, close } = await this.open();
+    try {
+      return await use(new StreamedT5Encoder(config, archive));
+    } finally {
+      await close();
+    }
+  }
+}
