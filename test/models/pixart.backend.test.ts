@@ -86,7 +86,11 @@ describe.each(CASES)('PixArt, %s with the %s numerics, against PyTorch', (name, 
 
   // tokens of variance 1e-6, where an epsilon of 1e-5 instead of 1e-6 changes a norm by a third and more
   it('uses the right epsilon in every norm', async () => {
-    const cond = { ...conditioning(), t: fixture.tensor<tf.Tensor2D>('diffusers.t'), t0: fixture.tensor<tf.Tensor2D>('diffusers.t0') };
+    const cond = {
+      ...conditioning(),
+      t: fixture.tensor<tf.Tensor2D>('diffusers.t'),
+      t0: fixture.tensor<tf.Tensor2D>('diffusers.t0'),
+    };
     const block = pixart.blocks[1]!;
     const mod = block.modulation(cond);
     const small = fixture.tensor<tf.Tensor3D>('input.smallTokens');
