@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { withWeights } from '../checkpoint/archive.ts';
 import type { CheckpointFolder } from '../checkpoint/folder.ts';
-import { OptionError } from '../errors.ts';
 import { PIXART_CAPTION_LENGTH } from '../models/pixart-config.ts';
 import type { T5Checkpoint } from '../models/t5-checkpoint.ts';
 import { T5Encoder } from '../models/t5-encoder.ts';
@@ -41,11 +40,6 @@ export class PromptEncoder {
     const checkpoint = await open();
     try {
       const { name, sha256, config, archive } = checkpoint;
-      if (tokenizer.vocabularySize > config.vocabSize) {
-        throw new OptionError(
-          `${folder.name}: the tokenizer has ${tokenizer.vocabularySize} tokens and the text encoder ${name} knows ${config.vocabSize}; give the tokenizer that it was trained with`,
-        );
-      }
       const shapes = [...T5Encoder.parameterShapes(config).values()];
       const bytes = 4 * shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
       const inMemory =

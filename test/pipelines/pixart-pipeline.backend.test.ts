@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { openPixArt } from '../../converters/open-pixart.ts';
+import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
+import { AbortError, CheckpointError, OptionError, ShapeError } from '../../src/errors.ts';
+import { type PixArtGenerateOptions, PixArtPipeline } from '../../src/pipelines/pixart-pipeline.ts';
+import { expectBitEqual, psnrOf } from '../support/compare.ts';
+import { type Fixture, readFixture } from '../support/fixtures.ts';
+import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+import { PIXART } from '../support/tiny-pixart.ts';
+
+const MINIMUM_PSNR = 60; // dB, of floats before 8 bits
+const PROMPTS = ['A  Red apple', 'an icon of a cat'];
+const RUN = { prompt: PROMPTS, seed: 7, numInferenceSteps: 5, guidanceScale: 3 };
+
+async function load(change: Partial<Awaited<ReturnType<typeof openPixArt>>> = {}): Promise<PixArtPipeline> {
+  const checkpoint = await openPixArt(join(PIXART, 'tiny-diffusers'));
+  try {
+    return await PixArtPipeline.fromCheckpoint({ ...checkpoint, ...change });
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+let fixture: Fixture;
+let pipe: PixArtPipeline;
+beforeAll(async () => {
+  fixture = await readFixture('../pixart/pipeline.safetensors');
+  pipe = await load();
+});
+afterAll(() => pipe.dispose());
+
+async function floatsOf(options: PixArtGenerateOptions): Promise<tf.Tensor4D> {
+  const { images } = await pipe.generateFloats(options);
+  const stacked = tf.stack([...images]) as tf.Tensor4D;
+  tf.dispose([...images]);
+  return stacked;
+}
+
+describe('from a prompt to a picture as diffusers does', () => {
+  const runs: [string, Partial<PixArtGenerateOptions>][] = [
+    ['plain', {}],
+    ['negative', { negativePrompt: 'a green tree' }],
+    ['unguided', { guidanceScale: 1 }],
+    ['wide', { prompt: PROMPTS[0], width: 64, height: 32 }],
+    ['lcm', { sampler: 'lcm', numInferenceSteps: 4, guidanceScale: 0 }],
+  ];
+  it.each(runs)('%s', async (name, options) => {
+    const [got, want] = [await floatsOf({ ...RUN, ...options }), fixture.nhwc(name)];
+    expect(got.shape).toEqual(want.shape);
+    expect(psnrOf(await got.data(), await want.data())).toBeGreaterThan(MINIMUM_PSNR);
+    tf.dispose([got, want]);
+  });
+});
+
+describe('PixArtPipeline.generate', () => {
+  it('tells what it did, and leaks nothing', async () => {
+    const { images, report } = await expectNoLeak(() => pipe.generate({ ...RUN, negativePrompt: 'Blue' }));
+    expect(images.map(({ width, height }) => [width, height])).toEqual([
+      [32, 32],
+      [32, 32],
+    ]);
+    expect(report).toMatchObject({
+      sampler: 'dpm-solver++',
+      prompts: ['a red apple', 'an icon of a cat'],
+      negativePrompts: ['Blue', 'Blue'],
+      truncated: [null, null],
+      seeds: [7],
+      ...{ width: 32, height: 32, paintedWidth: 32, paintedHeight: 32 },
+      cache: null,
+      warnings: [],
+    });
+  });
+
+  it('takes encoded prompts in the place of prompts, bit for bit', async () => {
+    const embeds = await pipe.encodePrompts(PROMPTS);
+    const negative = await pipe.encodePrompts(['', '']);
+    const { prompt: _, ...rest } = RUN;
+    const given = { ...rest, promptEmbeds: embeds, negativePromptEmbeds: negative };
+    const [got, want] = [await floatsOf(given), await floatsOf(RUN)];
+    await expectBitEqual(got, want);
+    tf.dispose([got, want, embeds.embeds, embeds.mask, negative.embeds, negative.mask]);
+  });
+
+  it('with nothing cached is the plain model, and with a cache is not', async () => {
+    const plain = await floatsOf(RUN);
+    const none = await floatsOf({ ...RUN, cache: deltaDiT({ cachedBlocks: 0 }) });
+    await expectBitEqual(none, plain);
+    const cached = await floatsOf({ ...RUN, cache: deltaDiT({ cachedBlocks: 2, stageBound: 2 }) });
+    expect(psnrOf(await cached.data(), await plain.data())).toBeLessThan(100);
+    tf.dispose([plain, none, cached]);
+  });
+
+  it('gives a picture the same whatever stands beside it', async () => {
+    const [both, alone] = [
+      await floatsOf({ ...RUN, seed: [3, 4] }),
+      await floatsOf({ ...RUN, prompt: PROMPTS[1], seed: 4 }),
+    ];
+    const second = tf.slice(both, [1, 0, 0, 0], [1, -1, -1, -1]);
+    expect(psnrOf(await second.data(), await alone.data())).toBeGreaterThan(90);
+    tf.dispose([both, alone, second]);
+  });
+
+  it('tells which end of a prompt was not read', async () => {
+    const { report } = await pipe.generate({ ...RUN, prompt: 'a red apple '.repeat(60), numInferenceSteps: 1 });
+    expect(report.truncated[0]).toMatch(/apple$/);
+  });
+
+  it('stops, and frees everything', async () => {
+    const stop = new AbortController();
+    const onStep = () => stop.abort();
+    await expectCleanFailure(() => pipe.generate({ ...RUN, onStep, signal: stop.signal }), AbortError, /stopped/);
+  });
+});
+
+describe('PixArtPipeline refuses', () => {
+  const wrong: [string, PixArtGenerateOptions, RegExp][] = [
+    ['an empty prompt', { prompt: ['a', ' '] }, /prompt 2: is empty/],
+    ['no prompt', {}, /prompt and promptEmbeds: expected one of the two, got none/],
+    ['a prompt of a book’s length', { prompt: 'x'.repeat(20_000) }, /10000|10,000/],
+    ['two negative prompts for three', { prompt: ['a', 'b', 'c'], negativePrompt: ['d', 'e'] }, /expected one or 3/],
+    ['half a patch', { prompt: 'a', width: 36 }, /multiples of 8 pixels, got 36 × 32/],
+    ['a size that is none', { prompt: 'a', width: 0 }, /width: expected a whole number/],
+    ['bins where there are none', { prompt: 'a', useResolutionBinning: true }, /there are no bins for a latent of 8/],
+    ['cache options that do not fit', { prompt: 'a', cache: deltaDiT({ cachedBlocks: 9 }) }, /9/],
+  ];
+  it.each(wrong)('%s', async (_, options, text) => {
+    await expectCleanFailure(() => pipe.generate({ ...options, numInferenceSteps: 2 }), OptionError, text);
+  });
+
+  it('encoded prompts of another width', async () => {
+    const promptEmbeds = { embeds: tf.zeros<tf.Rank.R3>([1, 4, 9]), mask: tf.ones<tf.Rank.R2>([1, 4]), prompts: ['a'] };
+    const run = () => pipe.generate({ promptEmbeds, guidanceScale: 1, numInferenceSteps: 1 });
+    await expectCleanFailure(run, ShapeError, /PixArt caption/);
+    tf.dispose([promptEmbeds.embeds, promptEmbeds.mask]);
+  });
+
+  it('prompts, where there is no text encoder', async () => {
+    const bare = await load({ openTextEncoder: undefined });
+    await expectCleanFailure(() => bare.generate(RUN), CheckpointError, /no text encoder or no tokenizer; give both/);
+    bare.dispose();
+  });
+});
