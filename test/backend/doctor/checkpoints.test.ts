@@ -50,7 +50,7 @@ it('describes a diffusers folder, and says of others what they lack', async () =
 
 it.each([
   ['a manifest that is no JSON', () => writeFileSync(join(folder, 'tiny/manifest.json'), '{'), /not JSON/],
-  ['a manifest without its fields', () => writeFileSync(join(folder, 'tiny/manifest.json'), '{}'), /format/],
+  ['a manifest without its fields', () => writeFileSync(join(folder, 'tiny/manifest.json'), '{}'), /at pipeline/],
   [
     'a file that is gone',
     () => rmSync(join(folder, 'tiny/vae.safetensors')),
