@@ -166,7 +166,13 @@ export { psnr } from './metrics/psnr.ts';
 export { sobelMeanGradient } from './metrics/sobel.ts';
 export { ssim } from './metrics/ssim.ts';
 export type { AutoencoderKLCheckpoint, AutoencoderKLConfig } from './models/autoencoder-config.ts';
-export { AutoencoderKL, type AutoencoderKLOptions, type LatentMoments } from './models/autoencoder-kl.ts';
+export {
+  AutoencoderKL,
+  type AutoencoderKLOptions,
+  DECODE_TILE_BUDGET,
+  type LatentMoments,
+  type TiledDecodeOptions,
+} from './models/autoencoder-kl.ts';
 export {
   type Block,
   type BlockRunner,

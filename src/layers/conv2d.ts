@@ -11,6 +11,12 @@ export interface Conv2dConfig {
   readonly kernelSize: 1 | 3;
 }
 
+/** Which edges of its image a band of rows has; where it has none, its first or last row is a neighbour's. */
+export interface BandEdges {
+  readonly above: boolean;
+  readonly below: boolean;
+}
+
 /** Stride 1, zero-padded to the same size. `kernel` is HWIO, PyTorch's OIHW `weight` transposed. */
 export class Conv2d extends ParameterLayer {
   static readonly className = 'Conv2dSame';
@@ -33,6 +39,31 @@ export class Conv2d extends ParameterLayer {
       strides: 1,
       pad: 'same',
     });
+  }
+
+  /**
+   * The convolution of a band of rows, exact up to its borders: a 3×3 kernel takes a neighbour's row above and below, of
+   * which it makes none itself, and zeros only at edges of the image.
+   * @param x [N,rows,W,C] with the neighbours' rows @returns [N,rows',W,C'] without
+   */
+  callBand(x: tf.Tensor4D, { above, below }: BandEdges): tf.Tensor4D {
+    const border = (this.sizes.kernelSize - 1) / 2;
+    const rows: [number, number] = [above ? border : 0, below ? border : 0];
+    return tf.fused.conv2d({
+      x,
+      filter: this.parameter('kernel'),
+      bias: this.parameter('bias'),
+      strides: 1,
+      pad: [[0, 0], rows, [border, border], [0, 0]],
+    });
+  }
+
+  get inChannels(): number {
+    return this.sizes.inChannels;
+  }
+
+  get outChannels(): number {
+    return this.sizes.outChannels;
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

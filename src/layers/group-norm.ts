@@ -1,7 +1,13 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
-import { groupNorm, groupNormSilu } from '../ops/group-norm.ts';
+import {
+  type GroupMoments,
+  groupNorm,
+  groupNormSilu,
+  normaliseGroups,
+  normaliseGroupsSilu,
+} from '../ops/group-norm.ts';
 import { ParameterLayer } from './parameter-layer.ts';
 import { single } from './tensors.ts';
 
@@ -26,6 +32,14 @@ export class GroupNorm extends ParameterLayer {
     super({ ...sizes }, { weight: [sizes.channels], bias: [sizes.channels] }, stored);
   }
 
+  get channels(): number {
+    return this.sizes.channels;
+  }
+
+  get numGroups(): number {
+    return this.sizes.numGroups;
+  }
+
   /** @param inputs [N,H,W,C] @returns [N,H,W,C] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
     const norm = this.sizes.silu ? groupNormSilu : groupNorm;
@@ -36,6 +50,12 @@ export class GroupNorm extends ParameterLayer {
       this.parameter('bias'),
       EPS,
     );
+  }
+
+  /** `call` on a part of an activation, by the statistics of the whole. @param x [N,rows,W,C] @returns [N,rows,W,C] */
+  callBand(x: tf.Tensor4D, moments: GroupMoments): tf.Tensor4D {
+    const normalise = this.sizes.silu ? normaliseGroupsSilu : normaliseGroups;
+    return normalise(x, moments, { weight: this.parameter('weight'), bias: this.parameter('bias'), eps: EPS });
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

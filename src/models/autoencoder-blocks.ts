@@ -11,6 +11,8 @@ import { GroupNorm } from '../layers/group-norm.ts';
 import { Linear } from '../layers/linear.ts';
 import { single } from '../layers/tensors.ts';
 import { attention } from '../ops/attention.ts';
+import { HALO, normConvFloats, withMoments } from './autoencoder-bands.ts';
+import type { RowBands, RowTiling } from './row-bands.ts';
 
 /** GN → SiLU → conv → GN → SiLU → conv, plus the input (through a 1×1 convolution where the channels change). */
 export class ResnetBlock extends Composite {
@@ -42,10 +44,37 @@ export class ResnetBlock extends Composite {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
     const x = single<tf.Tensor4D>(inputs);
     return tf.tidy(() => {
-      let y = this.conv1.call(this.norm1.call(x)); // [N,H,W,C']
-      y = this.conv2.call(this.norm2.call(y)); // [N,H,W,C']
+      const inner = tf.tidy(() => this.conv1.call(this.norm1.call(x))); // [N,H,W,C']
+      const y = tf.tidy(() => this.conv2.call(this.norm2.call(inner))); // [N,H,W,C']
+      inner.dispose();
       return tf.add(this.convShortcut?.call(x) ?? x, y);
     });
+  }
+
+  /** `call` band by band. @param x used up: never more is held whole than it, or twice the output */
+  async callInBands(x: RowBands, tiling: RowTiling): Promise<RowBands> {
+    const { norm1, norm2, conv1, conv2, convShortcut } = this;
+    const { inChannels, outChannels } = this.sizes;
+    const inner = tiling.bands();
+    const skip = convShortcut ? tiling.bands() : x;
+    await withMoments(norm1, x, (moments) =>
+      tiling.eachBand(x, { floatsPerPosition: normConvFloats(inChannels, outChannels), halo: HALO }, (rows) => {
+        inner.push(tf.tidy(() => conv1.callBand(norm1.callBand(x.rows(rows, HALO), moments), rows)));
+        if (!convShortcut) return;
+        skip.push(tf.tidy(() => convShortcut.call(x.rows(rows))));
+        x.freeBefore(rows, HALO);
+      }),
+    );
+    const out = tiling.bands();
+    await withMoments(norm2, inner, (moments) =>
+      tiling.eachBand(inner, { floatsPerPosition: normConvFloats(outChannels, outChannels), halo: HALO }, (rows) => {
+        const y = () => conv2.callBand(norm2.callBand(inner.rows(rows, HALO), moments), rows);
+        out.push(tf.tidy(() => tf.add(skip.rows(rows), y())));
+        inner.freeBefore(rows, HALO);
+        skip.freeBefore(rows);
+      }),
+    );
+    return out;
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

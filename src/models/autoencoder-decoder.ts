@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
+import { upsampleInBands } from './autoencoder-bands.ts';
 import { type AutoencoderKLConfig, autoencoderScale } from './autoencoder-config.ts';
 import { AutoencoderStages } from './autoencoder-stages.ts';
 
@@ -26,7 +27,7 @@ export class Decoder extends AutoencoderStages {
       for (let i = 0; i <= layersPerBlock; i++)
         this.resnet(`${block}.resnets.${i}`, i === 0 ? from : channels, channels); // [N,h,w,C']
       if (level < levels.length - 1) {
-        this.stage(upsample); // [N,2h,2w,C']
+        this.stage({ whole: upsample, inBands: (x, tiling) => upsampleInBands(upsample, x, tiling) }); // [N,2h,2w,C']
         this.conv(`${block}.upsamplers.0.conv`, channels, channels); // [N,2h,2w,C']
       }
     });

@@ -1,12 +1,18 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
 import { Composite } from '../layers/composite.ts';
 import { Conv2d, Downsample2d } from '../layers/conv2d.ts';
 import { GroupNorm } from '../layers/group-norm.ts';
 import { single } from '../layers/tensors.ts';
+import { convInBands, normInBands } from './autoencoder-bands.ts';
 import { ResnetBlock, SpatialAttention } from './autoencoder-blocks.ts';
+import type { RowBands, RowTiling } from './row-bands.ts';
 
-type Stage = (x: tf.Tensor4D) => tf.Tensor4D;
+interface Stage {
+  readonly whole: (x: tf.Tensor4D) => tf.Tensor4D;
+  /** The same in bands of rows, where that is known; it uses its input up. */
+  readonly inBands?: (x: RowBands, tiling: RowTiling) => Promise<RowBands>;
+}
 
 /** Stages one after the other, under diffusers' names: what the encoder and the decoder have in common. */
 export abstract class AutoencoderStages extends Composite {
@@ -22,15 +28,27 @@ export abstract class AutoencoderStages extends Composite {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
     let x = single<tf.Tensor4D>(inputs).clone();
     for (const stage of this.stages) {
-      const next = stage(x);
+      const next = stage.whole(x);
       x.dispose(); // at 1024 px one activation is up to 1 GiB: none outlives its use
       x = next;
     }
     return x;
   }
 
+  /** `call` in bands of rows. @param x borrowed; the tiling, too, stays the caller's to dispose */
+  async callInBands(x: tf.Tensor4D, tiling: RowTiling): Promise<tf.Tensor4D> {
+    let bands = tiling.bands(x.clone());
+    for (const { whole, inBands } of this.stages) {
+      const next = inBands ? await inBands(bands, tiling) : tiling.bands(tf.tidy(() => whole(bands.join())));
+      bands.dispose();
+      bands = next;
+    }
+    return bands.join();
+  }
+
   protected conv(name: string, inChannels: number, outChannels: number): void {
-    this.layer(name, new Conv2d({ inChannels, outChannels, kernelSize: 3 }, this.stored?.at(name)));
+    const conv = new Conv2d({ inChannels, outChannels, kernelSize: 3 }, this.stored?.at(name));
+    this.layer(name, conv, (x, tiling) => convInBands(conv, x, tiling));
   }
 
   protected downsample(name: string, channels: number): void {
@@ -38,7 +56,9 @@ export abstract class AutoencoderStages extends Composite {
   }
 
   protected resnet(name: string, inChannels: number, outChannels: number): void {
-    this.layer(name, new ResnetBlock({ inChannels, outChannels, numGroups: this.numGroups }, this.stored?.at(name)));
+    const sizes = { inChannels, outChannels, numGroups: this.numGroups };
+    const resnet = new ResnetBlock(sizes, this.stored?.at(name));
+    this.layer(name, resnet, (x, tiling) => resnet.callInBands(x, tiling));
   }
 
   /** Resnet, attention, resnet. */
@@ -52,8 +72,9 @@ export abstract class AutoencoderStages extends Composite {
   /** GN → SiLU → conv. */
   protected last(inChannels: number, outChannels: number): void {
     const name = 'conv_norm_out';
-    const norm = { channels: inChannels, numGroups: this.numGroups, silu: true };
-    this.layer(name, new GroupNorm(norm, this.stored?.at(name)));
+    const sizes = { channels: inChannels, numGroups: this.numGroups, silu: true };
+    const norm = new GroupNorm(sizes, this.stored?.at(name));
+    this.layer(name, norm, (x, tiling) => normInBands(norm, x, tiling));
     this.conv('conv_out', inChannels, outChannels);
   }
 
@@ -62,8 +83,12 @@ export abstract class AutoencoderStages extends Composite {
     this.stages.push(stage);
   }
 
-  private layer(name: string, layer: Conv2d | Downsample2d | ResnetBlock | SpatialAttention | GroupNorm): void {
+  private layer(
+    name: string,
+    layer: Conv2d | Downsample2d | ResnetBlock | SpatialAttention | GroupNorm,
+    inBands?: Stage['inBands'],
+  ): void {
     this.child(name, layer);
-    this.stages.push((x) => layer.call(x));
+    this.stages.push({ whole: (x) => layer.call(x), ...(inBands ? { inBands } : {}) });
   }
 }

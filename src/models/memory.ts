@@ -7,9 +7,10 @@
  * (0.17): allocators, threads and the JavaScript engine take 0.3 to 0.4 more. On WebAssembly weights count twice (see
  * `peakBytes`): DiT-B/2 on 2 samples 1.14 (1.09), DiT-L/2 on one 3.82 (3.70).
  */
+import { ATTENTION_MEMORY_BUDGET } from '../ops/attention.ts';
 import { elementCount, type Shape } from '../shape.ts';
 import { type AutoencoderKLConfig, autoencoderScale } from './autoencoder-config.ts';
-import { AutoencoderKL } from './autoencoder-kl.ts';
+import { AutoencoderKL, DECODE_TILE_BUDGET } from './autoencoder-kl.ts';
 import { DiT } from './dit.ts';
 import type { DiTConfig } from './dit-config.ts';
 
@@ -39,15 +40,49 @@ export function ditMemory(config: DiTConfig, samples: number): ModelMemory {
   return { weights: weightBytes(DiT.parameterShapes(config)), activations: FLOAT_BYTES * Math.max(attention, mlp) };
 }
 
-/** An AutoencoderKL that decodes one picture. @param height of the latent @param width of the latent */
-export function decoderMemory(config: AutoencoderKLConfig, height: number, width: number): ModelMemory {
-  const levels = [...config.blockOutChannels].reverse(); // from the latent outwards
+/**
+ * An AutoencoderKL that decodes one picture as pipelines do: in bands of rows where it would hold more than
+ * `tileBudgetBytes` at once, whole otherwise, so always where that is `Infinity`.
+ * @param height of the latent @param width of the latent
+ */
+export function decoderMemory(
+  config: AutoencoderKLConfig,
+  height: number,
+  width: number,
+  tileBudgetBytes = DECODE_TILE_BUDGET,
+): ModelMemory {
+  return {
+    weights: weightBytes(AutoencoderKL.parameterShapes(config)),
+    activations: decoderActivations(config, height, width, tileBudgetBytes),
+  };
+}
+
+/** Whether pipelines decode in bands of rows. Parameters as of `decoderMemory` */
+export function decodesInTiles(
+  config: AutoencoderKLConfig,
+  height: number,
+  width: number,
+  tileBudgetBytes = DECODE_TILE_BUDGET,
+): boolean {
+  return decoderActivations(config, height, width, Number.POSITIVE_INFINITY) > tileBudgetBytes;
+}
+
+function decoderActivations(
+  { blockOutChannels }: AutoencoderKLConfig,
+  height: number,
+  width: number,
+  tileBudgetBytes: number,
+): number {
+  const levels = [...blockOutChannels].reverse(); // from the latent outwards
   const positions = height * width;
-  const resnets = levels.map((channels, level) =>
-    resnetFloats(levels[level - 1] ?? channels, channels, positions * 4 ** level),
-  );
-  const activations = FLOAT_BYTES * Math.max(pixelAttentionFloats(levels[0] ?? 0, positions), ...resnets);
-  return { weights: weightBytes(AutoencoderKL.parameterShapes(config)), activations };
+  const attention = FLOAT_BYTES * pixelAttentionFloats(levels[0] ?? 0, positions);
+  const resnets = levels.map((channels, level) => {
+    const from = levels[level - 1] ?? channels;
+    const whole = FLOAT_BYTES * resnetFloats(from, channels, positions * 4 ** level);
+    const held = FLOAT_BYTES * Math.max(from, 2 * channels) * positions * 4 ** level; // by AutoencoderKL.decodeTiled
+    return Math.min(whole, held + tileBudgetBytes);
+  });
+  return Math.max(attention, ...resnets);
 }
 
 /** An AutoencoderKL that encodes one picture and decodes it. @param height of the picture @param width of the picture */
@@ -57,22 +92,27 @@ export function autoencoderMemory(config: AutoencoderKLConfig, height: number, w
   const resnets = levels.map((channels, level) =>
     resnetFloats(levels[level - 1] ?? channels, channels, (height * width) / 4 ** level),
   );
-  const decoder = decoderMemory(config, height / scale, width / scale); // its attention is as large as the encoder's
-  const activations = Math.max(decoder.activations, FLOAT_BYTES * Math.max(...resnets));
+  // its attention is as large as the encoder's
+  const decoder = decoderActivations(config, height / scale, width / scale, Number.POSITIVE_INFINITY);
+  const activations = Math.max(decoder, FLOAT_BYTES * Math.max(...resnets));
   return { weights: weightBytes(AutoencoderKL.parameterShapes(config, { encoder: true })), activations };
 }
 
 /**
- * At the first norm of a resnet: its input and the norm's own five; or, where the second needs more: its input, that
- * normed, the first convolution, the norm's own five.
+ * At the first norm of a resnet: its input and the norm's own three; or, where the second needs more: its input, the
+ * first convolution, the norm's own three.
  */
 function resnetFloats(inChannels: number, outChannels: number, positions: number): number {
-  return Math.max(6 * inChannels, 2 * inChannels + 6 * outChannels) * positions;
+  return Math.max(4 * inChannels, inChannels + 4 * outChannels) * positions;
 }
 
-/** One head over all positions: input, normed, q, k, v, q scaled, the product; scores and their softmax. */
+/**
+ * One head over all positions: input, normed, q, k, v, q scaled, the product; scores and their softmax, in tiles where
+ * they would take more than attention's budget: one query's at least.
+ */
 function pixelAttentionFloats(channels: number, positions: number): number {
-  return 7 * channels * positions + 2 * positions ** 2;
+  const scores = Math.min(2 * positions ** 2, Math.max(ATTENTION_MEMORY_BUDGET / FLOAT_BYTES, 2 * positions));
+  return 7 * channels * positions + scores;
 }
 
 /**

@@ -1,6 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { silu } from './activations.ts';
 
+/** Statistics of each sample's channel groups, over `count` values each. */
+export interface GroupMoments {
+  /** [N,1,G,1] */
+  readonly mean: tf.Tensor4D;
+  /** Of the population, [N,1,G,1]. */
+  readonly variance: tf.Tensor4D;
+  readonly count: number;
+}
+
+/** What a GroupNorm does after its statistics: `weight` and `bias` [C]. */
+export interface GroupNormParameters {
+  readonly weight: tf.Tensor1D;
+  readonly bias: tf.Tensor1D;
+  readonly eps: number;
+}
+
 /**
  * GroupNorm over contiguous channel groups: statistics jointly over H, W and the channels of a group.
  * @param x [N,H,W,C]
@@ -15,14 +31,7 @@ export function groupNorm(
   bias: tf.Tensor1D,
   eps: number,
 ): tf.Tensor4D {
-  const [n, height, width, channels] = x.shape;
-  return tf.tidy(() => {
-    const groups = tf.reshape(x, [n, height * width, numGroups, channels / numGroups]);
-    const centred = tf.sub(groups, tf.mean(groups, [1, 3], true));
-    const variance = tf.mean(tf.square(centred), [1, 3], true); // [N,1,G,1]
-    const normalised = tf.reshape(tf.mul(centred, tf.rsqrt(tf.add(variance, eps))), [n, height, width, channels]);
-    return tf.add(tf.mul(normalised, weight), bias) as tf.Tensor4D;
-  });
+  return tf.tidy(() => normaliseGroups(x, groupMoments(x, numGroups), { weight, bias, eps }));
 }
 
 /** GroupNorm, then SiLU: one seat, which a backend may fuse. Shapes as of groupNorm. */
@@ -34,4 +43,74 @@ export function groupNormSilu(
   eps: number,
 ): tf.Tensor4D {
   return tf.tidy(() => silu(groupNorm(x, numGroups, weight, bias, eps)));
+}
+
+/** The statistics that a GroupNorm takes of `x` [N,H,W,C]; the caller disposes both tensors. */
+export function groupMoments(x: tf.Tensor4D, numGroups: number): GroupMoments {
+  const [, height, width, channels] = x.shape;
+  const { mean, variance } = tf.tidy(() => {
+    const mean = groupMean(x, numGroups);
+    return { mean, variance: groupMean(tf.square(tf.sub(x, perChannel(mean, channels))), numGroups) };
+  });
+  return { mean, variance, count: (height * width * channels) / numGroups };
+}
+
+/**
+ * Along rows, then across them, then within groups: backends add up one after the other, and in a single sum over a
+ * million values of a picture float32 keeps no more than three digits.
+ * @param x [N,H,W,C] @returns [N,1,G,1]
+ */
+function groupMean(x: tf.Tensor4D, numGroups: number): tf.Tensor4D {
+  const [n, , , channels] = x.shape;
+  const ofChannels = tf.mean(tf.mean(x, 2), 1); // [N,C]
+  return tf.mean(tf.reshape(ofChannels, [n, 1, numGroups, channels / numGroups]), 3, true);
+}
+
+/** [N,1,G,1] → [N,1,1,C] */
+function perChannel(ofGroups: tf.Tensor4D, channels: number): tf.Tensor4D {
+  const [n, , numGroups] = ofGroups.shape;
+  return tf.reshape(tf.tile(ofGroups, [1, 1, 1, channels / numGroups]), [n, 1, 1, channels]);
+}
+
+/**
+ * The statistics of the whole from those of its parts. Deviations stay taken from means, of a part or of the whole, so
+ * that nothing cancels in float32 (Chan, Golub & LeVeque 1979, "Updating Formulae and a Pairwise Algorithm for Computing
+ * Sample Variances", eq. 2.1).
+ * @param parts borrowed @returns statistics of their own, which the caller disposes
+ */
+export function mergeGroupMoments(parts: readonly GroupMoments[]): GroupMoments {
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  const average = (terms: readonly tf.Tensor4D[]) =>
+    tf.addN(terms.map((term, i) => tf.mul(term, (parts[i]?.count ?? 0) / count))) as tf.Tensor4D;
+  const { mean, variance } = tf.tidy(() => {
+    const mean = average(parts.map((part) => part.mean));
+    const spread = parts.map((part) => tf.add(part.variance, tf.square(tf.sub(part.mean, mean))) as tf.Tensor4D);
+    return { mean, variance: average(spread) };
+  });
+  return { mean, variance, count };
+}
+
+/**
+ * (x − mean) ÷ √(variance + eps) · weight + bias, by statistics that need not be those of `x` alone.
+ * @param x [N,H,W,C] @param moments borrowed @returns [N,H,W,C]
+ */
+export function normaliseGroups(
+  x: tf.Tensor4D,
+  { mean, variance }: Pick<GroupMoments, 'mean' | 'variance'>,
+  { weight, bias, eps }: GroupNormParameters,
+): tf.Tensor4D {
+  const channels = x.shape[3];
+  return tf.tidy(() => {
+    const scale = tf.mul(perChannel(tf.rsqrt(tf.add(variance, eps)), channels), weight); // [N,1,1,C]
+    return tf.add(tf.mul(tf.sub(x, perChannel(mean, channels)), scale), bias) as tf.Tensor4D;
+  });
+}
+
+/** normaliseGroups, then SiLU. */
+export function normaliseGroupsSilu(
+  x: tf.Tensor4D,
+  moments: Pick<GroupMoments, 'mean' | 'variance'>,
+  parameters: GroupNormParameters,
+): tf.Tensor4D {
+  return tf.tidy(() => silu(normaliseGroups(x, moments, parameters)));
 }

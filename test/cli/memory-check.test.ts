@@ -76,7 +76,7 @@ describe('checkMemory', () => {
 
   it('names what helps where not even one picture fits', () => {
     expect(problem(1, true, limit(100), limit(3, 'use another backend'))).toMatch(
-      /one picture would take about [45]\.\d GB of memory, and 3\.0 GB is there; use another backend, or --force-memory/,
+      /one picture would take about 3\.\d GB of memory, and 3\.0 GB is there; use another backend, or --force-memory/,
     );
     expect(problem(1, true, limit(-1))).toMatch(/and 0\.0 GB is there; --force-memory/);
   });

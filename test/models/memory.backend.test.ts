@@ -4,7 +4,7 @@ import type { AutoencoderKLConfig } from '../../src/models/autoencoder-config.ts
 import { AutoencoderKL } from '../../src/models/autoencoder-kl.ts';
 import { DiT } from '../../src/models/dit.ts';
 import type { DiTConfig } from '../../src/models/dit-config.ts';
-import { decoderMemory, ditMemory, peakBytes } from '../../src/models/memory.ts';
+import { decoderMemory, decodesInTiles, ditMemory, peakBytes } from '../../src/models/memory.ts';
 import { peakBufferBytes } from '../support/peak-buffers.ts';
 import { randomArchive, randomTensor } from '../support/random-weights.ts';
 
@@ -74,6 +74,29 @@ describe('decoderMemory', () => {
     expectClose(decoderMemory(config, height, width).activations, measured);
     vae.dispose();
     z.dispose();
+  });
+
+  it('is what decoding in bands holds, where whole it would take more than the budget', async () => {
+    const vae = await withWeights(randomArchive(AutoencoderKL.parameterShapes(VAE)), (weights) =>
+      AutoencoderKL.fromWeights(VAE, weights),
+    );
+    const [height, width, tileBudgetBytes] = [8, 12, 150_000];
+    const z = randomTensor<tf.Tensor4D>([1, height, width, 4], 1);
+    const measured = await peakBufferBytes(async () => (await vae.decodeTiled(z, { tileBudgetBytes })).dispose());
+    const { activations } = decoderMemory(VAE, height, width, tileBudgetBytes);
+    expectClose(activations, measured);
+    expect(activations).toBeLessThan(0.5 * decoderMemory(VAE, height, width).activations);
+    vae.dispose();
+    z.dispose();
+  });
+
+  it('bounds Stable Diffusion at 1024 px, bands or attention tiles included', () => {
+    const config = { ...VAE, blockOutChannels: [128, 256, 512, 512], layersPerBlock: 2, normNumGroups: 32 };
+    const GIB = 2 ** 30;
+    expect(decoderMemory(config, 128, 128, Number.POSITIVE_INFINITY).activations).toBe(4 * GIB);
+    expect(decoderMemory(config, 128, 128).activations).toBe(1.25 * GIB);
+    expect(decodesInTiles(config, 128, 128)).toBe(true);
+    expect(decodesInTiles(config, 16, 16)).toBe(false);
   });
 });
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { groupNorm, groupNormSilu } from '../../src/ops/group-norm.ts';
+import { groupMoments, groupNorm, groupNormSilu, mergeGroupMoments } from '../../src/ops/group-norm.ts';
 import { gateResidual, layerNorm, layerNormModulate, modulate } from '../../src/ops/layer-norm.ts';
 import { relativeL2, relativeL2Of } from '../support/compare.ts';
 import { randomTensor } from '../support/random-weights.ts';
@@ -133,5 +133,25 @@ describe('groupNorm', () => {
     expect(relativeL2Of(await groupNorm(x, groups, weight, bias, 1e-6).data(), want)).toBeLessThan(1e-6);
     const activated = want.map((value) => value / (1 + Math.exp(-value)));
     expect(relativeL2Of(await groupNormSilu(x, groups, weight, bias, 1e-6).data(), activated)).toBeLessThan(1e-6);
+  });
+
+  it('keeps its digits on large pictures, whose means are far from zero', async () => {
+    const [side, offset] = [256, 30];
+    const x = tf.tidy(() => tf.add(randomTensor([1, side, side, 4], 9), offset)) as tf.Tensor4D;
+    const values = [...(await x.data())];
+    const want = normalised(values, 1e-6);
+    const [ones, zeros] = [tf.ones<tf.Rank.R1>([4]), tf.zeros<tf.Rank.R1>([4])];
+    expect(relativeL2Of(await groupNorm(x, 1, ones, zeros, 1e-6).data(), want)).toBeLessThan(5e-6);
+  });
+
+  it('merges the statistics of parts of different sizes into those of the whole', async () => {
+    const x = tf.tidy(() => tf.add(randomTensor([2, 9, 5, channels], 10), 30)) as tf.Tensor4D;
+    const [whole, merged] = [
+      groupMoments(x, groups),
+      mergeGroupMoments(tf.split<tf.Tensor4D>(x, [4, 1, 4], 1).map((part) => groupMoments(part, groups))),
+    ];
+    expect(merged.count).toBe(whole.count);
+    expect(await relativeL2(merged.mean, whole.mean)).toBeLessThan(1e-6);
+    expect(await relativeL2(merged.variance, whole.variance)).toBeLessThan(1e-5);
   });
 });
