@@ -14,9 +14,10 @@ import {
 
 /** The sizes of an original-layout DiT, read off its tensors' shapes. */
 export function ditConfigFromShapes(archive: TensorArchive, given: UnknownSizes): DiTConfig {
+  const sizes = sizesFromShapes(archive, given, 'DiT');
   const [rows = 0] = shapeOf(archive, 'y_embedder.embedding_table.weight', 'DiT');
   return parseDiTConfig(archive.name, {
-    ...sizesFromShapes(archive, given, 'DiT'),
+    ...sizes,
     numClasses: rows - 1,
     frequencyShift: 0,
     normEps: 1e-6,

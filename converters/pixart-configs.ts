@@ -21,8 +21,8 @@ export interface PixArtUnknownSizes extends UnknownSizes {
 
 /** The sizes of an original-layout PixArt, read off its tensors' shapes. */
 export function pixArtConfigFromShapes(archive: TensorArchive, given: PixArtUnknownSizes): PixArtConfig {
-  const [, captionChannels = 0] = shapeOf(archive, 'y_embedder.y_proj.fc1.weight', 'PixArt');
   const sizes = sizesFromShapes(archive, given, 'PixArt');
+  const [, captionChannels = 0] = shapeOf(archive, 'y_embedder.y_proj.fc1.weight', 'PixArt');
   return parsePixArtConfig(archive.name, {
     ...sizes,
     captionChannels,
