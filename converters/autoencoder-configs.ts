@@ -3,7 +3,7 @@ import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, OptionError } from '../src/errors.ts';
 import type { AutoencoderKLConfig } from '../src/models/autoencoder-config.ts';
 import { parseAutoencoderKLConfig } from '../src/models/parse-config.ts';
-import { blockCount, parsed } from './dit-configs.ts';
+import { blockCount, parsed } from './transformer-configs.ts';
 
 /** What weights alone do not tell of an autoencoder; each wins over a config.json. */
 export interface AutoencoderSizes {

@@ -1,8 +1,8 @@
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { DIT_SIZES } from '../src/models/dit-config.ts';
-import { blockCount } from './dit-configs.ts';
 import { findAutoencoder } from './open-autoencoder.ts';
 import { sigmaParts } from './pixart-configs.ts';
+import { blockCount } from './transformer-configs.ts';
 
 export type ModelKind =
   | 'dit-original'

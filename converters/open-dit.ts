@@ -6,7 +6,7 @@ import { DiT } from '../src/models/dit.ts';
 import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
 import type { DiTConfig } from '../src/models/dit-config.ts';
 import { parseAutoencoderKLConfig, parseDiTConfig } from '../src/models/parse-config.ts';
-import { ditConfigFromDiffusers, ditConfigFromShapes, type UnknownSizes } from './dit-configs.ts';
+import { ditConfigFromDiffusers, ditConfigFromShapes } from './dit-configs.ts';
 import { openCheckpointFile } from './formats/detect.ts';
 import { parseLenientJson, readLenientJson } from './formats/lenient-json.ts';
 import { DIT_DIFFUSERS } from './key-maps/dit-diffusers.ts';
@@ -15,6 +15,7 @@ import { type KeyMap, mapTensors } from './key-maps/key-map.ts';
 import { parseLabels } from './labels.ts';
 import { closeAll, closingOnError, openComponent, openFiles } from './open-archive.ts';
 import { type AutoencoderOptions, openAutoencoder } from './open-autoencoder.ts';
+import type { UnknownSizes } from './transformer-configs.ts';
 
 export interface OpenOptions extends UnknownSizes, AutoencoderOptions {
   /** A file of class names: JSON list, JSON id → names, or one a line. */

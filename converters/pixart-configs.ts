@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
-import { headsOfWidth } from '../src/models/dit-config.ts';
 import { parsePixArtConfig } from '../src/models/parse-config.ts';
 import { interpolationScaleOf, type PixArtConfig } from '../src/models/pixart-config.ts';
-import { blockCount, inputSizeOf, parsed, type UnknownSizes } from './dit-configs.ts';
+import {
+  DIFFUSERS_TRANSFORMER,
+  parsed,
+  shapeOf,
+  size,
+  sizesFromDiffusers,
+  sizesFromShapes,
+  type UnknownSizes,
+} from './transformer-configs.ts';
 
 /** What weights alone do not tell. */
 export interface PixArtUnknownSizes extends UnknownSizes {
@@ -14,75 +21,39 @@ export interface PixArtUnknownSizes extends UnknownSizes {
 
 /** The sizes of an original-layout PixArt, read off its tensors' shapes. */
 export function pixArtConfigFromShapes(archive: TensorArchive, given: PixArtUnknownSizes): PixArtConfig {
-  const shapeOf = (name: string): readonly number[] => {
-    const tensor = archive.tensors.get(name);
-    if (!tensor)
-      throw new CheckpointError(
-        `${archive.name}: ${name} is missing, so this is no whole PixArt; see "delta-dit inspect"`,
-      );
-    return tensor.shape;
-  };
-  const [hiddenSize = 0, inChannels = 0, patchSize = 0] = shapeOf('x_embedder.proj.weight');
-  const [inner = 0] = shapeOf('blocks.0.mlp.fc1.weight');
-  const [, captionChannels = 0] = shapeOf('y_embedder.y_proj.fc1.weight');
-  const [outFeatures = 0] = shapeOf('final_layer.linear.weight');
-  const inputSize = given.inputSize ?? inputSizeOf(archive, patchSize);
+  const sizes = sizesFromShapes(archive, given, 'PixArt');
+  const [, captionChannels = 0] = shapeOf(archive, 'y_embedder.y_proj.fc1.weight', 'PixArt');
   return parsePixArtConfig(archive.name, {
-    hiddenSize,
-    depth: blockCount(archive, /^blocks\.(\d+)\./),
-    numHeads: headsOfWidth(hiddenSize, given.numHeads),
-    patchSize,
-    mlpRatio: inner / hiddenSize,
-    inChannels,
-    outChannels: outFeatures / patchSize ** 2,
-    inputSize,
+    ...sizes,
     captionChannels,
-    interpolationScale: given.interpolationScale ?? interpolationScaleOf(inputSize),
+    interpolationScale: given.interpolationScale ?? interpolationScaleOf(sizes.inputSize),
     microConditions: archive.tensors.has('csize_embedder.mlp.0.weight'),
     normEps: 1e-6,
   });
 }
 
-const size = z.number().int().positive();
-
 // Missing keys take the defaults of diffusers' PixArtTransformer2DModel.
-const DIFFUSERS_PIXART = z
-  .object({
-    num_attention_heads: size.default(16),
-    attention_head_dim: size.default(72),
-    in_channels: size.default(4),
-    out_channels: size.nullable().default(8),
-    num_layers: size.default(28),
-    cross_attention_dim: size.nullable().default(1152),
-    sample_size: size.default(128),
-    patch_size: size.default(2),
-    caption_channels: size,
-    norm_type: z.literal('ada_norm_single', 'only PixArt (ada_norm_single) is read').default('ada_norm_single'),
-    norm_eps: z.number().positive().default(1e-6),
-    norm_elementwise_affine: z.literal(false).default(false),
-    activation_fn: z.literal('gelu-approximate').default('gelu-approximate'),
-    attention_bias: z.literal(true).default(true),
-    attention_type: z.literal('default').default('default'),
-    interpolation_scale: z.number().positive().nullable().default(null),
-    use_additional_conditions: z.boolean().nullable().default(null),
-  })
-  .refine(
-    (c) => (c.cross_attention_dim ?? 0) === c.num_attention_heads * c.attention_head_dim,
-    'cross_attention_dim differs from the width that captions are projected to',
-  );
+const DIFFUSERS_PIXART = DIFFUSERS_TRANSFORMER.extend({
+  out_channels: size.nullable().default(8),
+  cross_attention_dim: size.nullable().default(1152),
+  sample_size: size.default(128),
+  caption_channels: size,
+  norm_type: z.literal('ada_norm_single', 'only PixArt (ada_norm_single) is read').default('ada_norm_single'),
+  norm_eps: z.number().positive().default(1e-6),
+  norm_elementwise_affine: z.literal(false).default(false),
+  attention_type: z.literal('default').default('default'),
+  interpolation_scale: z.number().positive().nullable().default(null),
+  use_additional_conditions: z.boolean().nullable().default(null),
+}).refine(
+  (c) => (c.cross_attention_dim ?? 0) === c.num_attention_heads * c.attention_head_dim,
+  'cross_attention_dim differs from the width that captions are projected to',
+);
 
 /** diffusers' transformer/config.json. */
 export function pixArtConfigFromDiffusers(where: string, json: unknown): PixArtConfig {
   const c = parsed(where, DIFFUSERS_PIXART, json);
   return parsePixArtConfig(where, {
-    hiddenSize: c.num_attention_heads * c.attention_head_dim,
-    depth: c.num_layers,
-    numHeads: c.num_attention_heads,
-    patchSize: c.patch_size,
-    mlpRatio: 4,
-    inChannels: c.in_channels,
-    outChannels: c.out_channels ?? c.in_channels,
-    inputSize: c.sample_size,
+    ...sizesFromDiffusers(c),
     captionChannels: c.caption_channels,
     interpolationScale: c.interpolation_scale ?? interpolationScaleOf(c.sample_size),
     microConditions: c.use_additional_conditions ?? c.sample_size === 128,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseT5EncoderConfig, type T5EncoderConfig } from '../src/models/t5-config.ts';
-import { parsed } from './dit-configs.ts';
+import { parsed } from './transformer-configs.ts';
 
 const size = z.number().int().positive();
 

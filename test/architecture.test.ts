@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import {
@@ -147,6 +147,12 @@ describe('a browser build stays possible', () => {
     );
     expect(named.filter((line) => !line.startsWith('src/backend/'))).toEqual([]);
     expect(named.length).toBeGreaterThan(0);
+  });
+
+  it('not even in a message or a comment', () => {
+    const outside = FILES.filter((file) => !file.startsWith('src/backend/'));
+    const named = outside.filter((file) => /tfjs-(node|backend)/.test(readFileSync(join(ROOT, file), 'utf8')));
+    expect(named).toEqual([]);
   });
 });
 

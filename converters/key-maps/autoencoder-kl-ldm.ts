@@ -1,5 +1,5 @@
 import type { TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
-import { blockCount } from '../dit-configs.ts';
+import { blockCount } from '../transformer-configs.ts';
 import type { KeyMap, KeyRow, ModuleKind } from './key-map.ts';
 
 /** A tensor that only this layout has. */

@@ -78,9 +78,9 @@ export class Weights {
 }
 
 /**
- * Makes the backend take a tensor's values now. tfjs-node copies them when an op first needs them: after loading a whole
- * model the host would hold them all, and free them long after the backend has its own, so that a model would take twice
- * its size.
+ * Makes the backend take a tensor's values now. Native TensorFlow copies them when an op first needs them: after loading
+ * a whole model the host would hold them all, and free them long after the backend has its own, so that a model would
+ * take twice its size.
  */
 function handOver(tensor: tf.Tensor): void {
   tf.tidy(() => {

@@ -1,4 +1,6 @@
 import { freemem, totalmem } from 'node:os';
+import { WASM_HEAP_BYTES } from '../backend/backends/wasm.ts';
+import { setUpCommand } from '../backend/native/set-up-command.ts';
 import { BackendError, type BackendReport, type DiTCheckpoint, decoderMemory, ditMemory, peakBytes } from '../index.ts';
 
 /** What must fit: so many pictures at once, and whether guidance runs the model on both of its halves. */
@@ -18,8 +20,6 @@ export interface MemoryLimit {
 
 /** What a run takes beside its tensors, as measured: see src/models/memory.ts. */
 const OVERHEAD_BYTES = 0.4e9;
-/** 65535 pages of 64 KiB: MAXIMUM_MEMORY of @tensorflow/tfjs-backend-wasm, all that 32-bit addresses reach. */
-const WASM_HEAP_BYTES = 65535 * 65536;
 
 /** The limits of this process once its backend runs. A GPU's own memory is not known here, so that only the host's counts. */
 export function memoryLimits({ name, gpu }: Pick<BackendReport, 'name' | 'gpu'>): readonly MemoryLimit[] {
@@ -36,7 +36,7 @@ export function memoryLimits({ name, gpu }: Pick<BackendReport, 'name' | 'gpu'>)
   const wasm = {
     bytes: WASM_HEAP_BYTES,
     reason: 'is all that WebAssembly can address',
-    advice: 'use the native backend ("npx delta-dit setup-native")',
+    advice: `use the native backend (${setUpCommand(undefined)})`,
   };
   return [machine, container, ...(name === 'wasm' ? [wasm] : [])];
 }

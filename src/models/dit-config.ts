@@ -1,7 +1,7 @@
 import { OptionError } from '../errors.ts';
 
-/** Sizes of a DiT and the two numerical details in which its implementations differ. */
-export interface DiTConfig {
+/** Sizes that a DiT and a PixArt both have. */
+export interface TransformerSizes {
   readonly hiddenSize: number;
   readonly depth: number;
   readonly numHeads: number;
@@ -10,8 +10,12 @@ export interface DiTConfig {
   readonly inChannels: number;
   /** Twice `inChannels` where variances are learned: ε, then variance logits. */
   readonly outChannels: number;
-  /** Height and width of the latent. */
+  /** Height and width of the latent; a PixArt, whose positions were laid out for it, takes others too. */
   readonly inputSize: number;
+}
+
+/** Sizes of a DiT and the two numerical details in which its implementations differ. */
+export interface DiTConfig extends TransformerSizes {
   /** Without the "no class" row. */
   readonly numClasses: number;
   /** 0: facebookresearch/DiT. 1: diffusers (downscale_freq_shift of DiTTransformer2DModel). */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import type { AutoencoderKLConfig } from './autoencoder-config.ts';
-import type { DiTConfig } from './dit-config.ts';
+import type { DiTConfig, TransformerSizes } from './dit-config.ts';
 import type { PixArtConfig } from './pixart-config.ts';
 
 const size = z.number().int().positive();
@@ -10,42 +10,41 @@ const size = z.number().int().positive();
 const MAX_DEPTH = 1000;
 const MAX_LEVELS = 16;
 
-const DIT_CONFIG = z
-  .object({
-    hiddenSize: size.multipleOf(4),
-    depth: size.max(MAX_DEPTH),
-    numHeads: size,
-    patchSize: size,
-    mlpRatio: z.number().positive(),
-    inChannels: size,
-    outChannels: size,
-    inputSize: size,
-    numClasses: size,
-    frequencyShift: z.union([z.literal(0), z.literal(1)]),
-    normEps: z.number().positive(),
-  })
-  .refine((c) => c.hiddenSize % c.numHeads === 0, 'hiddenSize is no multiple of numHeads')
-  .refine((c) => c.inputSize % c.patchSize === 0, 'inputSize is no multiple of patchSize')
-  .refine((c) => c.outChannels >= c.inChannels, 'outChannels is less than inChannels');
+const TRANSFORMER_SIZES = z.object({
+  hiddenSize: size.multipleOf(4),
+  depth: size.max(MAX_DEPTH),
+  numHeads: size,
+  patchSize: size,
+  mlpRatio: z.number().positive(),
+  inChannels: size,
+  outChannels: size,
+  inputSize: size,
+});
 
-const PIXART_CONFIG = z
-  .object({
-    hiddenSize: size.multipleOf(4),
-    depth: size.max(MAX_DEPTH),
-    numHeads: size,
-    patchSize: size,
-    mlpRatio: z.number().positive(),
-    inChannels: size,
-    outChannels: size,
-    inputSize: size,
-    captionChannels: size,
-    interpolationScale: z.number().positive(),
-    microConditions: z.boolean(),
-    normEps: z.number().positive(),
-  })
-  .refine((c) => c.hiddenSize % c.numHeads === 0, 'hiddenSize is no multiple of numHeads')
-  .refine((c) => c.inputSize % c.patchSize === 0, 'inputSize is no multiple of patchSize')
-  .refine((c) => c.outChannels >= c.inChannels, 'outChannels is less than inChannels')
+/** A check of sizes against each other, and what it finds wrong. */
+type SizeCheck = readonly [fits: (c: TransformerSizes) => boolean, otherwise: string];
+const WHOLE_HEADS: SizeCheck = [(c) => c.hiddenSize % c.numHeads === 0, 'hiddenSize is no multiple of numHeads'];
+const WHOLE_PATCHES: SizeCheck = [(c) => c.inputSize % c.patchSize === 0, 'inputSize is no multiple of patchSize'];
+const WHOLE_OUTPUT: SizeCheck = [(c) => c.outChannels >= c.inChannels, 'outChannels is less than inChannels'];
+
+const DIT_CONFIG = TRANSFORMER_SIZES.extend({
+  numClasses: size,
+  frequencyShift: z.union([z.literal(0), z.literal(1)]),
+  normEps: z.number().positive(),
+})
+  .refine(...WHOLE_HEADS)
+  .refine(...WHOLE_PATCHES)
+  .refine(...WHOLE_OUTPUT);
+
+const PIXART_CONFIG = TRANSFORMER_SIZES.extend({
+  captionChannels: size,
+  interpolationScale: z.number().positive(),
+  microConditions: z.boolean(),
+  normEps: z.number().positive(),
+})
+  .refine(...WHOLE_HEADS)
+  .refine(...WHOLE_PATCHES)
+  .refine(...WHOLE_OUTPUT)
   .refine((c) => !c.microConditions || c.hiddenSize % 3 === 0, 'hiddenSize is no multiple of 3, for microConditions');
 
 const AUTOENCODER_CONFIG = z

@@ -1,17 +1,7 @@
-import type { ModelCost, Numerics } from './dit-config.ts';
+import type { ModelCost, Numerics, TransformerSizes } from './dit-config.ts';
 
 /** Sizes of a PixArt-α, and what differs between its checkpoints. */
-export interface PixArtConfig {
-  readonly hiddenSize: number;
-  readonly depth: number;
-  readonly numHeads: number;
-  readonly patchSize: number;
-  readonly mlpRatio: number;
-  readonly inChannels: number;
-  /** Twice `inChannels`: ε, then variance logits, which only the original's DDPM uses. */
-  readonly outChannels: number;
-  /** Height and width of the latent that the positions were laid out for; the model takes others too. */
-  readonly inputSize: number;
+export interface PixArtConfig extends TransformerSizes {
   /** Width of the text encoder. */
   readonly captionChannels: number;
   /** By how much positions are squeezed: 2 at 1024 pixels, 1 below (lewei_scale of PixArt-alpha's inference.py). */

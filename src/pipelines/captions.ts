@@ -6,7 +6,7 @@ import type { PixArtReport } from './report.ts';
 
 /** What the model attends to in all steps of a run, [uncond, cond] with guidance; freed by `disposeCaptions`. */
 export interface Captions extends Pick<PixArtReport, 'prompts' | 'negativePrompts' | 'truncated'> {
-  /** [2N,L,D], without guidance [N,L,D]. */
+  /** [2N,L,D], without guidance [N,L,D]; L is the longest caption's. */
   readonly embeds: tf.Tensor3D;
   /** [2N,L] or [N,L]. */
   readonly mask: tf.Tensor2D;
@@ -35,50 +35,61 @@ export async function captionsOf(
   { encode, nullCaption }: CaptionSources,
 ): Promise<Captions> {
   const { prompts = [], promptEmbeds, negativePromptEmbeds, n } = request;
-  const usesNull = nullCaption !== undefined && !request.negativePrompts && !negativePromptEmbeds;
-  const negative =
-    guided && !usesNull && !negativePromptEmbeds ? (request.negativePrompts ?? Array<string>(n).fill('')) : [];
+  const usesNull = nullCaption !== undefined && !request.negativePrompts;
+  const needsNegative = guided && !usesNull && !negativePromptEmbeds;
+  const negative = needsNegative ? (request.negativePrompts ?? Array<string>(n).fill('')) : [];
   const distinct = [...new Set(negative)];
   const texts = [...prompts, ...distinct];
   const encoded = texts.length > 0 ? await encode(texts) : undefined;
+  const promptRows = prompts.map((_, i) => i);
+  const negativeRows = negative.map((text) => prompts.length + distinct.indexOf(text));
+  let padded: Half | undefined;
   try {
-    const rows = (indices: number[]): Half | undefined =>
-      encoded && indices.length > 0 ? pick(encoded, indices) : undefined;
-    const cond = promptEmbeds ?? rows(prompts.map((_, i) => i));
-    const drawn = rows(negative.map((text) => prompts.length + distinct.indexOf(text)));
-    const uncond = guided ? (negativePromptEmbeds ?? drawn ?? nullHalf(nullCaption, cond)) : undefined;
-    const halves = [uncond, cond].filter((half) => half !== undefined);
-    const joined = joinHalves(halves);
-    tf.dispose(
-      halves
-        .filter((half) => half !== promptEmbeds && half !== negativePromptEmbeds)
-        .map((half) => [half.embeds, half.mask]),
-    );
+    padded = tf.tidy(() => {
+      const rows = (at: number[]) => (encoded && at.length > 0 ? pick(encoded, at) : undefined);
+      const cond = promptEmbeds ?? rows(promptRows);
+      const uncond = guided ? (negativePromptEmbeds ?? rows(negativeRows) ?? nullHalf(nullCaption, cond)) : undefined;
+      return joinHalves([uncond, cond].filter((half) => half !== undefined));
+    });
     return {
-      ...joined,
-      prompts: promptEmbeds?.prompts ?? encoded?.prompts.slice(0, n) ?? [],
-      negativePrompts: guided ? (negativePromptEmbeds?.prompts ?? request.negativePrompts ?? []) : [],
+      ...(await withoutPadding(padded)),
+      prompts: promptEmbeds?.prompts ?? textsAt(encoded, promptRows),
+      negativePrompts: guided ? (negativePromptEmbeds?.prompts ?? textsAt(encoded, negativeRows)) : [],
       truncated: promptEmbeds ? Array<null>(n).fill(null) : (encoded?.truncated.slice(0, n) ?? []),
     };
   } finally {
-    tf.dispose(encoded ? [encoded.embeds, encoded.mask] : []);
+    tf.dispose([encoded, padded].flatMap((half) => (half ? [half.embeds, half.mask] : [])));
   }
+}
+
+function textsAt(encoded: EncodedPrompts | undefined, rows: readonly number[]): readonly string[] {
+  return rows.map((row) => encoded?.prompts[row] ?? '');
+}
+
+/**
+ * Leaves out the columns at the end that are padding in every row. The model gives them a weight of exactly 0 and would
+ * project them to keys and values in every block of every step: of 120 tokens a short prompt fills ten.
+ */
+async function withoutPadding({ embeds, mask }: Half): Promise<Half> {
+  const [, length] = mask.shape;
+  const kept = Array.from(await mask.data());
+  const end = kept.reduce((longest, value, i) => (value ? Math.max(longest, (i % length) + 1) : longest), 1);
+  return tf.tidy(() => ({
+    embeds: tf.slice(embeds, [0, 0, 0], [-1, end, -1]),
+    mask: tf.slice(mask, [0, 0], [-1, end]),
+  }));
 }
 
 export function disposeCaptions({ embeds, mask }: Captions): void {
   tf.dispose([embeds, mask]);
 }
 
-interface Half {
-  readonly embeds: tf.Tensor3D;
-  readonly mask: tf.Tensor2D;
-}
+// a type, so that tf.tidy takes it for a container of tensors
+type Half = { readonly embeds: tf.Tensor3D; readonly mask: tf.Tensor2D };
 
-function pick({ embeds, mask }: Half, indices: readonly number[]): Half {
-  return tf.tidy(() => {
-    const at = tf.tensor1d([...indices], 'int32');
-    return { embeds: tf.gather(embeds, at), mask: tf.gather(mask, at) };
-  });
+function pick({ embeds, mask }: Half, rows: readonly number[]): Half {
+  const at = tf.tensor1d([...rows], 'int32');
+  return { embeds: tf.gather(embeds, at), mask: tf.gather(mask, at) };
 }
 
 /** @returns the null caption for each prompt, under the prompt's mask. */
@@ -98,8 +109,8 @@ function joinHalves(halves: readonly Half[]): Half {
     assertShape('prompt embeds', embeds.shape, [null, length, width]);
     assertShape('prompt mask', mask.shape, [embeds.shape[0], length]);
   }
-  return tf.tidy(() => ({
+  return {
     embeds: tf.concat(halves.map(({ embeds }) => embeds)) as tf.Tensor3D,
-    mask: tf.concat(halves.map(({ mask }) => mask)) as tf.Tensor2D,
-  }));
+    mask: tf.concat(halves.map(({ mask }) => tf.cast(mask, 'int32'))) as tf.Tensor2D,
+  };
 }

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import type { CachePlan } from '../cache/plan.ts';
 import { withWeights } from '../checkpoint/archive.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
@@ -7,7 +7,7 @@ import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.t
 import { ditCost, type Numerics, withNumerics } from '../models/dit-config.ts';
 import { type CheckedDiTRun, checkedDiTRun, type DiTGenerateOptions, type DiTSetting } from './dit-options.ts';
 import { classDenoiser, type Denoiser } from './guidance.ts';
-import { type PixelImage, toPixels } from './image.ts';
+import { allToPixels, type PixelImage } from './image.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
 import type { DiTRunDescription, GenerationReport } from './report.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
@@ -93,14 +93,8 @@ export class DiTPipeline {
    * NumericsError when latents stop being finite.
    */
   async generate(options: DiTGenerateOptions): Promise<DiTResult> {
-    const floats = await this.generateFloats(options);
-    try {
-      const images: PixelImage[] = [];
-      for (const image of floats.images) images.push(await toPixels(image, this.numerics));
-      return { images, report: floats.report };
-    } finally {
-      tf.dispose([...floats.images]);
-    }
+    const { images, report } = await this.generateFloats(options);
+    return { images: await allToPixels(images, this.numerics), report };
   }
 
   /** As `generate`, but pictures are decoded floats [H,W,3], nominally in [−1,1]; the caller disposes them. */

@@ -29,6 +29,17 @@ export async function toPixels(image: tf.Tensor3D, numerics: Numerics): Promise<
   return { width, height, data };
 }
 
+/** As `toPixels`, of several; @param images consumed */
+export async function allToPixels(images: readonly tf.Tensor3D[], numerics: Numerics): Promise<PixelImage[]> {
+  try {
+    const pictures: PixelImage[] = [];
+    for (const image of images) pictures.push(await toPixels(image, numerics));
+    return pictures;
+  } finally {
+    tf.dispose([...images]);
+  }
+}
+
 /**
  * 8 bits to the floats that autoencoders take, 2·x/255 − 1 (diffusers' VaeImageProcessor).
  * @param picture its alpha is left out; lay a transparent one on a ground first

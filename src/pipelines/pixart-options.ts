@@ -1,6 +1,7 @@
 import { OptionError } from '../errors.ts';
 import type { MicroConditions } from '../models/pixart.ts';
 import type { PixArtConfig } from '../models/pixart-config.ts';
+import { preparePrompt } from '../tokenizers/clean-prompt.ts';
 import { closestBin, hasBins } from './aspect-ratio-bins.ts';
 import type { PromptEmbeds } from './prompt-embeds.ts';
 import type { EncodeOptions } from './prompt-encoder.ts';
@@ -79,11 +80,12 @@ function floored(side: number, step: number): number {
 }
 
 /** The prompts of a run and their negative ones, one each. @throws OptionError when there are none, or none fits. */
-export function promptsOf({ prompt, negativePrompt, promptEmbeds, negativePromptEmbeds }: PixArtGenerateOptions): {
+export function promptsOf(options: PixArtGenerateOptions): {
   prompts: readonly string[] | undefined;
   negativePrompts: readonly string[] | undefined;
   n: number;
 } {
+  const { prompt, negativePrompt, promptEmbeds, negativePromptEmbeds, cleanPrompt: clean } = options;
   if ((prompt === undefined) === (promptEmbeds === undefined))
     throw new OptionError(
       `prompt and promptEmbeds: expected one of the two, got ${prompt === undefined ? 'none' : 'both'}`,
@@ -92,10 +94,10 @@ export function promptsOf({ prompt, negativePrompt, promptEmbeds, negativePrompt
     throw new OptionError('negativePrompt and negativePromptEmbeds: expected one of the two, got both');
   const prompts = prompt === undefined ? undefined : [prompt].flat();
   prompts?.forEach((text, i) => {
-    if (text.trim() === '')
-      throw new OptionError(
-        `prompt${prompts.length > 1 ? ` ${i + 1}` : ''}: is empty; say what the picture should show`,
-      );
+    if (preparePrompt(text, { clean }) !== '') return;
+    const which = prompts.length > 1 ? `prompt ${i + 1}` : 'prompt';
+    const left = text.trim() === '' ? 'is empty' : 'has nothing left after cleaning (cleanPrompt: false leaves it)';
+    throw new OptionError(`${which}: ${left}; say what the picture should show`);
   });
   const n = prompts?.length ?? promptEmbeds?.prompts.length ?? 0;
   if (n === 0) throw new OptionError('prompt: expected at least one, got none');

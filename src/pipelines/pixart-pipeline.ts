@@ -13,7 +13,7 @@ import type { PixArtCheckpoint } from '../models/pixart-checkpoint.ts';
 import { pixArtCost, withPixArtNumerics } from '../models/pixart-config.ts';
 import { type Captions, captionsOf, disposeCaptions } from './captions.ts';
 import { captionDenoiser, type Denoiser } from './guidance.ts';
-import { type PixelImage, toPixels } from './image.ts';
+import { allToPixels, type PixelImage } from './image.ts';
 import { type PaintedSize, type PixArtGenerateOptions, promptsOf, sizeOf } from './pixart-options.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
 import { type EncodedPrompts, type EncodeOptions, PromptEncoder } from './prompt-encoder.ts';
@@ -112,14 +112,8 @@ export class PixArtPipeline {
    * being finite.
    */
   async generate(options: PixArtGenerateOptions): Promise<PixArtResult> {
-    const floats = await this.generateFloats(options);
-    try {
-      const images: PixelImage[] = [];
-      for (const image of floats.images) images.push(await toPixels(image, this.numerics));
-      return { images, report: floats.report };
-    } finally {
-      tf.dispose([...floats.images]);
-    }
+    const { images, report } = await this.generateFloats(options);
+    return { images: await allToPixels(images, this.numerics), report };
   }
 
   /** As `generate`, but pictures are decoded floats [H,W,3], nominally in [−1,1]; the caller disposes them. */
@@ -132,14 +126,15 @@ export class PixArtPipeline {
     const size = sizeOf(config, scale, this.numerics === 'original', options);
     const shape = [wanted.n, size.paintedHeight / scale, size.paintedWidth / scale, config.inChannels] as const;
     const run = checkedRun(this.setting, options, { shape, bothHalves: false });
-    const start = performance.now();
-    const captions = await captionsOf({ ...options, ...wanted }, run.guidanceScale > 1, {
-      encode: (prompts) => this.encodePrompts(prompts, options),
-      nullCaption: this.nullCaption,
-    });
-    const encodeSeconds = wanted.prompts ? (performance.now() - start) / 1000 : 0;
+    let captions: Captions | undefined;
     let caption: PixArtCaption | undefined;
     try {
+      const start = performance.now();
+      captions = await captionsOf({ ...options, ...wanted }, run.guidanceScale > 1, {
+        encode: (prompts) => this.encodePrompts(prompts, options),
+        nullCaption: this.nullCaption,
+      });
+      const encodeSeconds = wanted.prompts ? (performance.now() - start) / 1000 : 0;
       caption = this.transformer.projectCaption(captions.embeds, captions.mask);
       const denoise = this.denoiser(run, caption, size);
       const { scheduler } = this.setting;
@@ -147,7 +142,8 @@ export class PixArtPipeline {
       const report = { ...this.description(run, captions, size), ...counts, ...times, encodeSeconds };
       return { images: images.map((image) => cropped(image, size)), report };
     } finally {
-      disposeCaptions(captions);
+      run.sampler.dispose();
+      if (captions) disposeCaptions(captions);
       tf.dispose({ ...caption });
     }
   }
@@ -165,7 +161,7 @@ export class PixArtPipeline {
     this.nullCaption?.dispose();
   }
 
-  /** The original's DDPM guides three channels of [cond, null], its DPM-Solver and diffusers all of [uncond, cond]. */
+  /** The original's DDPM guides three channels (forward_with_cfg), its DPM-Solver and diffusers all. */
   private denoiser({ guidanceScale, samplerName }: CheckedRun, caption: PixArtCaption, size: PaintedSize): Denoiser {
     const { inChannels } = this.transformer.config;
     const iddpm = samplerName === 'ddpm-original' || samplerName === 'ddim-original';
@@ -179,13 +175,14 @@ export class PixArtPipeline {
   private description(run: CheckedRun, captions: Captions, size: PaintedSize): PixArtRunDescription {
     const { name: model, numerics } = this;
     const { width, height, paintedWidth, paintedHeight } = size;
-    const latent = { height: paintedHeight / this.vae.scale, width: paintedWidth / this.vae.scale };
-    const cost = pixArtCost(this.transformer.config, latent);
-    const { prompts, negativePrompts, truncated } = captions;
-    return {
-      ...describeRun(run, { model, numerics, cost }),
-      ...{ prompts, negativePrompts, truncated, width, height, paintedWidth, paintedHeight },
-    };
+    const { prompts, negativePrompts, truncated, mask } = captions;
+    const cost = pixArtCost(this.transformer.config, {
+      height: paintedHeight / this.vae.scale,
+      width: paintedWidth / this.vae.scale,
+      captionLength: mask.shape[1],
+    });
+    const described = describeRun(run, { model, numerics, cost });
+    return { ...described, prompts, negativePrompts, truncated, width, height, paintedWidth, paintedHeight };
   }
 }
 

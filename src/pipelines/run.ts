@@ -19,7 +19,7 @@ export interface Painted {
   readonly times: RunTimes;
 }
 
-/** Noise to pictures: all steps under the run's plan, then the decoder. Frees what it makes, also when it fails. */
+/** Noise to pictures: all steps under the run's plan, then the decoder. Frees the run, also when it fails. */
 export async function paint(
   run: CheckedRun,
   { runBlocks, onStep, onBlockDelta, signal }: RunOptions,

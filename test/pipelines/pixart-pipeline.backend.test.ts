@@ -63,7 +63,7 @@ describe('PixArtPipeline.generate', () => {
     expect(report).toMatchObject({
       sampler: 'dpm-solver++',
       prompts: ['a red apple', 'an icon of a cat'],
-      negativePrompts: ['Blue', 'Blue'],
+      negativePrompts: ['blue', 'blue'],
       truncated: [null, null],
       seeds: [7],
       ...{ width: 32, height: 32, paintedWidth: 32, paintedHeight: 32 },
@@ -116,6 +116,7 @@ describe('PixArtPipeline.generate', () => {
 describe('PixArtPipeline refuses', () => {
   const wrong: [string, PixArtGenerateOptions, RegExp][] = [
     ['an empty prompt', { prompt: ['a', ' '] }, /prompt 2: is empty/],
+    ['a prompt that cleaning empties', { prompt: 'https://example.com/' }, /prompt: has nothing left after cleaning/],
     ['no prompt', {}, /prompt and promptEmbeds: expected one of the two, got none/],
     ['a prompt of a book’s length', { prompt: 'x'.repeat(20_000) }, /10000|10,000/],
     ['two negative prompts for three', { prompt: ['a', 'b', 'c'], negativePrompt: ['d', 'e'] }, /expected one or 3/],
@@ -133,6 +134,14 @@ describe('PixArtPipeline refuses', () => {
     const run = () => pipe.generate({ promptEmbeds, guidanceScale: 1, numInferenceSteps: 1 });
     await expectCleanFailure(run, ShapeError, /PixArt caption/);
     tf.dispose([promptEmbeds.embeds, promptEmbeds.mask]);
+  });
+
+  it('negative prompts that were encoded to another length', async () => {
+    const negative = tf.ones<tf.Rank.R3>([1, 4, 16]);
+    const negativePromptEmbeds = { embeds: negative, mask: tf.ones<tf.Rank.R2>([1, 4]), prompts: ['b'] };
+    const run = () => pipe.generate({ prompt: 'a', negativePromptEmbeds, guidanceScale: 2, numInferenceSteps: 1 });
+    await expectCleanFailure(run, ShapeError, /prompt embeds/);
+    tf.dispose([negative, negativePromptEmbeds.mask]);
   });
 
   it('prompts, where there is no text encoder', async () => {

@@ -5,7 +5,7 @@ import { type SetupOutcome, type SetupProgress, setupNative } from '../../backen
 export function setupNativeCommand(): Command {
   return new Command('setup-native')
     .description('set up native TensorFlow (Linux; needs pip and g++)')
-    .option('--gpu', 'TensorFlow with CUDA for @tensorflow/tfjs-node-gpu (x64; downloads 3.3 GB, needs 9 GB of disk)')
+    .option('--gpu', 'TensorFlow with CUDA, for NVIDIA GPUs (x64; downloads 3.3 GB, needs 9 GB of disk)')
     .option('--if-possible', 'where it cannot be done, say so in one line and succeed')
     .action(async ({ gpu = false, ifPossible = false }: { gpu?: boolean; ifPossible?: boolean }) => {
       const stop = new AbortController();
