@@ -204,6 +204,13 @@ export { StreamedT5Encoder } from './models/t5-streamed.ts';
 export { TorchGenerator } from './ops/randn.ts';
 export type { DiTGenerateOptions, DiTResult } from './pipelines/dit-pipeline.ts';
 export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
+export {
+  classPainter,
+  type Painter,
+  type PaintOptions,
+  type PromptSettings,
+  promptPainter,
+} from './pipelines/painter.ts';
 export type { PixArtGenerateOptions, PixArtResult } from './pipelines/pixart-pipeline.ts';
 export {
   type EncoderIdentity,
@@ -211,7 +218,13 @@ export {
   readPromptEmbeds,
   serialisePromptEmbeds,
 } from './pipelines/prompt-embeds.ts';
-export type { DiTRunDescription, GenerationReport, RunDescription } from './pipelines/report.ts';
+export type {
+  DiTRunDescription,
+  GenerationReport,
+  PixArtReport,
+  PixArtRunDescription,
+  RunDescription,
+} from './pipelines/report.ts';
 export type { StepEvent } from './pipelines/sample.ts';
 export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.ts';
 export { OriginalDDIMSampler } from './schedulers/ddim-original.ts';

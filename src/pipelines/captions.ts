@@ -4,9 +4,14 @@ import type { PixArtGenerateOptions } from './pixart-options.ts';
 import type { EncodedPrompts } from './prompt-encoder.ts';
 import type { PixArtReport } from './report.ts';
 
+/** What captions say, and how long the longest is: L tokens. */
+export interface CaptionTexts extends Pick<PixArtReport, 'prompts' | 'negativePrompts' | 'truncated'> {
+  readonly length: number;
+}
+
 /** What the model attends to in all steps of a run, [uncond, cond] with guidance; freed by `disposeCaptions`. */
-export interface Captions extends Pick<PixArtReport, 'prompts' | 'negativePrompts' | 'truncated'> {
-  /** [2N,L,D], without guidance [N,L,D]; L is the longest caption's. */
+export interface Captions extends CaptionTexts {
+  /** [2N,L,D], without guidance [N,L,D]. */
   readonly embeds: tf.Tensor3D;
   /** [2N,L] or [N,L]. */
   readonly mask: tf.Tensor2D;
@@ -35,9 +40,7 @@ export async function captionsOf(
   { encode, nullCaption }: CaptionSources,
 ): Promise<Captions> {
   const { prompts = [], promptEmbeds, negativePromptEmbeds, n } = request;
-  const usesNull = nullCaption !== undefined && !request.negativePrompts;
-  const needsNegative = guided && !usesNull && !negativePromptEmbeds;
-  const negative = needsNegative ? (request.negativePrompts ?? Array<string>(n).fill('')) : [];
+  const negative = guided ? negativesOf(request, nullCaption !== undefined) : [];
   const distinct = [...new Set(negative)];
   const texts = [...prompts, ...distinct];
   const encoded = texts.length > 0 ? await encode(texts) : undefined;
@@ -62,6 +65,42 @@ export async function captionsOf(
   }
 }
 
+/** What must be encoded for the unguided half, one a picture; nothing where it comes encoded or is the null caption. */
+function negativesOf(
+  { negativePrompts, negativePromptEmbeds, n }: CaptionRequest,
+  hasNullCaption: boolean,
+): readonly string[] {
+  if (negativePromptEmbeds || (hasNullCaption && !negativePrompts)) return [];
+  return negativePrompts ?? Array<string>(n).fill('');
+}
+
+/** A prompt as it is encoded, and its tokens without padding. */
+export interface PromptLength {
+  readonly prompt: string;
+  readonly tokens: number;
+  readonly truncated: string | null;
+}
+
+/** What `captionsOf` would give, but for the tensors. @param measure of prompts that are not encoded */
+export async function describeCaptions(
+  request: CaptionRequest,
+  guided: boolean,
+  hasNullCaption: boolean,
+  measure: (prompts: readonly string[]) => readonly PromptLength[],
+): Promise<CaptionTexts> {
+  const { promptEmbeds, negativePromptEmbeds, n } = request;
+  const prompts = measure(request.prompts ?? []);
+  const negative = measure(guided ? negativesOf(request, hasNullCaption) : []);
+  const given = [promptEmbeds, guided ? negativePromptEmbeds : undefined];
+  const lengths = await Promise.all(given.map((half) => (half ? longest(half.mask) : 0)));
+  return {
+    prompts: promptEmbeds?.prompts ?? prompts.map(({ prompt }) => prompt),
+    negativePrompts: guided ? (negativePromptEmbeds?.prompts ?? negative.map(({ prompt }) => prompt)) : [],
+    truncated: promptEmbeds ? Array<null>(n).fill(null) : prompts.map(({ truncated }) => truncated),
+    length: Math.max(...lengths, ...[...prompts, ...negative].map(({ tokens }) => tokens)),
+  };
+}
+
 function textsAt(encoded: EncodedPrompts | undefined, rows: readonly number[]): readonly string[] {
   return rows.map((row) => encoded?.prompts[row] ?? '');
 }
@@ -70,14 +109,20 @@ function textsAt(encoded: EncodedPrompts | undefined, rows: readonly number[]): 
  * Leaves out the columns at the end that are padding in every row. The model gives them a weight of exactly 0 and would
  * project them to keys and values in every block of every step: of 120 tokens a short prompt fills ten.
  */
-async function withoutPadding({ embeds, mask }: Half): Promise<Half> {
-  const [, length] = mask.shape;
-  const kept = Array.from(await mask.data());
-  const end = kept.reduce((longest, value, i) => (value ? Math.max(longest, (i % length) + 1) : longest), 1);
-  return tf.tidy(() => ({
-    embeds: tf.slice(embeds, [0, 0, 0], [-1, end, -1]),
-    mask: tf.slice(mask, [0, 0], [-1, end]),
+async function withoutPadding({ embeds, mask }: Half): Promise<Half & { readonly length: number }> {
+  const length = await longest(mask);
+  const half = tf.tidy(() => ({
+    embeds: tf.slice(embeds, [0, 0, 0], [-1, length, -1]),
+    mask: tf.slice(mask, [0, 0], [-1, length]),
   }));
+  return { ...half, length };
+}
+
+/** Columns up to the last that is no padding in some row; 1 at least. */
+async function longest(mask: tf.Tensor2D): Promise<number> {
+  const [, length] = mask.shape;
+  const ones = Array.from(await mask.data());
+  return ones.reduce((end, value, i) => (value ? Math.max(end, (i % length) + 1) : end), 1);
 }
 
 export function disposeCaptions({ embeds, mask }: Captions): void {

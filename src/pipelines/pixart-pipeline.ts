@@ -3,7 +3,6 @@ import type { CachePlan } from '../cache/plan.ts';
 import { withWeights } from '../checkpoint/archive.ts';
 import { toFloat32 } from '../checkpoint/dtypes.ts';
 import type { StoredTensor } from '../checkpoint/stored-tensor.ts';
-import { CheckpointError } from '../errors.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import type { SamplingDefaults } from '../models/dit-checkpoint.ts';
 import type { Numerics } from '../models/dit-config.ts';
@@ -11,12 +10,14 @@ import { PixArt } from '../models/pixart.ts';
 import type { PixArtCaption } from '../models/pixart-block.ts';
 import type { PixArtCheckpoint } from '../models/pixart-checkpoint.ts';
 import { pixArtCost, withPixArtNumerics } from '../models/pixart-config.ts';
-import { type Captions, captionsOf, disposeCaptions } from './captions.ts';
+import { type Captions, type CaptionTexts, captionsOf, describeCaptions, disposeCaptions } from './captions.ts';
 import { captionDenoiser, type Denoiser } from './guidance.ts';
 import { allToPixels, type PixelImage } from './image.ts';
 import { type PaintedSize, type PixArtGenerateOptions, promptsOf, sizeOf } from './pixart-options.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
+import type { PromptEmbeds } from './prompt-embeds.ts';
 import { type EncodedPrompts, type EncodeOptions, PromptEncoder } from './prompt-encoder.ts';
+import { PromptSource } from './prompt-source.ts';
 import type { PixArtReport, PixArtRunDescription } from './report.ts';
 import { resizeAndCrop } from './resize-crop.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
@@ -40,6 +41,7 @@ export class PixArtPipeline {
   readonly sha256: readonly string[];
   private readonly setting: RunSetting;
   private colours: Promise<LatentColours> | undefined;
+  private readonly prompts: PromptSource;
 
   private constructor(
     { name, sha256, scheduler }: PixArtCheckpoint,
@@ -48,11 +50,12 @@ export class PixArtPipeline {
     readonly transformer: PixArt,
     readonly vae: AutoencoderKL,
     /** Undefined where the checkpoint has no text encoder or no tokenizer: then prompts come encoded. */
-    private readonly promptEncoder: PromptEncoder | undefined,
+    promptEncoder: PromptEncoder | undefined,
     private readonly nullCaption: tf.Tensor2D | undefined,
   ) {
     this.name = name;
     this.sha256 = sha256;
+    this.prompts = new PromptSource(name, promptEncoder);
     this.setting = { depth: transformer.config.depth, scheduler, defaults };
   }
 
@@ -93,17 +96,35 @@ export class PixArtPipeline {
   }
 
   /**
-   * Prompts as `promptEmbeds` takes them; the caller disposes `embeds` and `mask`. All go through the text encoder in
-   * one pass.
+   * Prompts as `promptEmbeds` takes them; the caller disposes `embeds` and `mask`. All that are not kept go through the
+   * text encoder in one pass.
    * @throws CheckpointError when the checkpoint has no text encoder, OptionError for a prompt that is too long.
    */
-  async encodePrompts(prompts: readonly string[], options: EncodeOptions = {}): Promise<EncodedPrompts> {
-    if (!this.promptEncoder) {
-      throw new CheckpointError(
-        `${this.name}: has no text encoder or no tokenizer; give both (--text-encoder, --tokenizer), or encoded prompts (--embeds)`,
-      );
-    }
-    return this.promptEncoder.encode(prompts, options);
+  encodePrompts(prompts: readonly string[], options: EncodeOptions = {}): Promise<EncodedPrompts> {
+    return this.prompts.encode(prompts, options);
+  }
+
+  /**
+   * Keeps prompts that were encoded ahead, so that runs find them by their text; those of an earlier call are let go.
+   * @param encoded borrowed: with the negative prompt's, or those of "" under guidance, runs need no text encoder
+   */
+  keepPrompts(...encoded: readonly PromptEmbeds[]): Promise<void> {
+    return this.prompts.keep(encoded);
+  }
+
+  /**
+   * What a run with these options would do: defaults filled in, its plan and cost, and warnings; nothing is encoded.
+   * Without a seed the one that it reports is drawn for this call alone.
+   * @throws as `generate`
+   */
+  async describe(options: PixArtGenerateOptions): Promise<PixArtRunDescription> {
+    const { wanted, size, run } = this.checked(options);
+    run.sampler.dispose();
+    const request = { ...options, ...wanted };
+    const texts = await describeCaptions(request, run.guidanceScale > 1, this.nullCaption !== undefined, (prompts) =>
+      prompts.map((prompt) => this.prompts.measure(prompt, options)),
+    );
+    return this.description(run, texts, size);
   }
 
   /**
@@ -120,12 +141,7 @@ export class PixArtPipeline {
   async generateFloats(
     options: PixArtGenerateOptions,
   ): Promise<{ images: readonly tf.Tensor3D[]; report: PixArtReport }> {
-    const { config } = this.transformer;
-    const { scale } = this.vae;
-    const wanted = promptsOf(options);
-    const size = sizeOf(config, scale, this.numerics === 'original', options);
-    const shape = [wanted.n, size.paintedHeight / scale, size.paintedWidth / scale, config.inChannels] as const;
-    const run = checkedRun(this.setting, options, { shape, bothHalves: false });
+    const { wanted, size, run } = this.checked(options);
     let captions: Captions | undefined;
     let caption: PixArtCaption | undefined;
     try {
@@ -157,8 +173,17 @@ export class PixArtPipeline {
   dispose(): void {
     this.transformer.dispose();
     this.vae.dispose();
-    this.promptEncoder?.dispose();
+    this.prompts.dispose();
     this.nullCaption?.dispose();
+  }
+
+  private checked(options: PixArtGenerateOptions) {
+    const { config } = this.transformer;
+    const { scale } = this.vae;
+    const wanted = promptsOf(options);
+    const size = sizeOf(config, scale, this.numerics === 'original', options);
+    const shape = [wanted.n, size.paintedHeight / scale, size.paintedWidth / scale, config.inChannels] as const;
+    return { wanted, size, run: checkedRun(this.setting, options, { shape, bothHalves: false }) };
   }
 
   /** The original's DDPM guides three channels (forward_with_cfg), its DPM-Solver and diffusers all. */
@@ -172,14 +197,14 @@ export class PixArtPipeline {
     });
   }
 
-  private description(run: CheckedRun, captions: Captions, size: PaintedSize): PixArtRunDescription {
+  private description(run: CheckedRun, texts: CaptionTexts, size: PaintedSize): PixArtRunDescription {
     const { name: model, numerics } = this;
     const { width, height, paintedWidth, paintedHeight } = size;
-    const { prompts, negativePrompts, truncated, mask } = captions;
+    const { prompts, negativePrompts, truncated, length } = texts;
     const cost = pixArtCost(this.transformer.config, {
       height: paintedHeight / this.vae.scale,
       width: paintedWidth / this.vae.scale,
-      captionLength: mask.shape[1],
+      captionLength: length,
     });
     const described = describeRun(run, { model, numerics, cost });
     return { ...described, prompts, negativePrompts, truncated, width, height, paintedWidth, paintedHeight };

@@ -8,7 +8,7 @@ import type { CaptionEncoder, CaptionOptions } from '../models/t5-forward.ts';
 import { StreamedT5Encoder } from '../models/t5-streamed.ts';
 import { elementCount } from '../shape.ts';
 import { preparePrompt } from '../tokenizers/clean-prompt.ts';
-import { T5Tokenizer } from '../tokenizers/t5-tokenizer.ts';
+import { type EncodedPrompt, T5Tokenizer } from '../tokenizers/t5-tokenizer.ts';
 import type { EncoderIdentity, PromptEmbeds } from './prompt-embeds.ts';
 
 export interface EncodeOptions extends CaptionOptions {
@@ -20,6 +20,11 @@ export interface EncodeOptions extends CaptionOptions {
 export interface EncodedPrompts extends PromptEmbeds {
   /** Of each prompt the end that did not fit into the caption's tokens, or null. */
   readonly truncated: readonly (string | null)[];
+}
+
+/** A prompt after cleaning, and its tokens. */
+export interface TokenizedPrompt extends EncodedPrompt {
+  readonly prompt: string;
 }
 
 /** Bytes of float32 weights up to which a text encoder stays in memory; above, it is read from disk for each call. */
@@ -52,10 +57,16 @@ export class PromptEncoder {
     }
   }
 
+  /** A prompt as it would be encoded. */
+  tokenize(text: string, { cleanPrompt: clean }: EncodeOptions = {}): TokenizedPrompt {
+    const prompt = preparePrompt(text, { clean });
+    return { prompt, ...this.tokenizer.encode(prompt, { maxLength: PIXART_CAPTION_LENGTH }) };
+  }
+
   /** All prompts in one pass over the weights. */
   async encode(given: readonly string[], options: EncodeOptions = {}): Promise<EncodedPrompts> {
-    const prompts = given.map((prompt) => preparePrompt(prompt, { clean: options.cleanPrompt ?? true }));
-    const tokens = prompts.map((prompt) => this.tokenizer.encode(prompt, { maxLength: PIXART_CAPTION_LENGTH }));
+    const tokens = given.map((prompt) => this.tokenize(prompt, options));
+    const prompts = tokens.map(({ prompt }) => prompt);
     const embeds = await this.withEncoder((encoder) => encoder.encode(tokens, options));
     const mask = tf.tensor2d(
       tokens.flatMap(({ attentionMask }) => Array.from(attentionMask)),
