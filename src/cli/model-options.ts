@@ -6,22 +6,23 @@ import {
   BACKEND_NAMES,
   type BackendName,
   type BackendReport,
-  DiTPipeline,
   FileError,
   type Numerics,
   type OpenOptions,
+  type OpenPixArtOptions,
   OptionError,
-  openDiT,
   useBackend,
 } from '../index.ts';
 import { finiteNumber, wholeNumber } from './arguments.ts';
-import { checkMemory, type MemoryRequest, memoryLimits, weightCopies } from './memory-check.ts';
 import { packageFolder } from './package-folder.ts';
 
 /** The model that is shipped. */
 export const DEFAULT_MODEL = 'dit-emoji';
 
-export interface LayoutOptions extends OpenOptions {
+/** For prompts, where the repository is at hand. */
+export const PROMPT_MODEL = 'pixart-emoji';
+
+export interface LayoutOptions extends OpenOptions, OpenPixArtOptions {
   readonly numerics?: Numerics;
 }
 
@@ -32,7 +33,8 @@ export interface BackendCliOptions {
 }
 
 export interface ModelOptions extends LayoutOptions, BackendCliOptions {
-  readonly model: string;
+  /** Default: a shipped one. */
+  readonly model?: string;
   readonly forceMemory?: boolean;
 }
 
@@ -54,6 +56,16 @@ export function withLayoutOptions(command: Command): Command {
     .option('--labels <file>', 'class names: a JSON list, id2label, or one a line')
     .option('--num-heads <n>', 'attention heads, where the width is none of the paper’s', wholeNumber)
     .option('--input-size <n>', 'latent height and width, where the file has no position table', wholeNumber)
+    .option(
+      '--interpolation-scale <x>',
+      'positions of a PixArt-α weights file (default: 2 at 1024 pixels, 1 below)',
+      finiteNumber,
+    )
+    .option('--text-encoder <folder>', 'T5 of a PixArt-α, for weights that carry none (config.json and its shards)')
+    .option(
+      '--tokenizer <folder>',
+      'its spiece.model or tokenizer.json (default: the checkpoint’s, else the T5’s folder)',
+    )
     .option('--key <name>', 'where a torch file keeps its weights (default: ema, state_dict, model)')
     .addOption(
       new Option('--numerics <origin>', 'whose arithmetic to reproduce (default: by origin)').choices([
@@ -64,7 +76,10 @@ export function withLayoutOptions(command: Command): Command {
 }
 
 export function withModelOptions(command: Command): Command {
-  command.option('-m, --model <name>', 'checkpoint folder, weights file, or the name of a shipped one', DEFAULT_MODEL);
+  command.option(
+    '-m, --model <name>',
+    `checkpoint folder, weights file, or the name of a shipped one (default: ${DEFAULT_MODEL}; for prompts ${PROMPT_MODEL})`,
+  );
   return withBackendOptions(withLayoutOptions(command)).option(
     '--force-memory',
     'load a model that is estimated not to fit in memory',
@@ -78,29 +93,13 @@ export function withBackendOptions(command: Command): Command {
     .option('-q, --quiet', 'print errors only');
 }
 
-/**
- * Starts the backend, says which, and loads the model.
- * @param request what it is for; default: one picture at a time, under guidance
- * @throws BackendError when that is estimated not to fit in memory, before weights are read
- */
-export async function openPipeline(
-  options: ModelOptions,
-  request: MemoryRequest = { pictures: 1, guided: true },
-): Promise<DiTPipeline> {
-  const path = modelPath(options.model);
-  refuseUnreadLayout(path, options);
-  const backend = await startBackend(options);
-  const checkpoint = await openDiT(path, options);
-  try {
-    if (!options.forceMemory) checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
-    return await DiTPipeline.fromCheckpoint(checkpoint, options.numerics);
-  } finally {
-    await checkpoint.close();
-  }
-}
-
 /** Options of weights files, for what a folder says of itself. */
-const FOR_FILES: LayoutFlags = { numHeads: '--num-heads', inputSize: '--input-size', key: '--key' };
+const FOR_FILES: LayoutFlags = {
+  numHeads: '--num-heads',
+  inputSize: '--input-size',
+  interpolationScale: '--interpolation-scale',
+  key: '--key',
+};
 /** Options of weights files and diffusers folders; a converted folder has its autoencoder. */
 const FOR_FOREIGN: LayoutFlags = {
   ...FOR_FILES,

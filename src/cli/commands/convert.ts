@@ -8,10 +8,7 @@ import { ProgressLine } from '../progress.ts';
 interface ConvertCliOptions extends LayoutOptions {
   readonly out: string;
   readonly dtype: StorageType;
-  readonly textEncoder?: string;
-  readonly tokenizer?: string;
   readonly skipTextEncoder?: boolean;
-  readonly interpolationScale?: number;
   readonly force?: boolean;
   readonly defaultSteps?: number;
   readonly defaultCfgScale?: number;
@@ -23,17 +20,7 @@ export function convertCommand(): Command {
     .argument('<from>', '.pt, .pth or .safetensors file, or a diffusers folder, of a DiT or a PixArt-α')
     .requiredOption('--out <folder>', 'folder to write')
     .addOption(new Option('--dtype <type>', 'storage').choices(['float32', 'float16', 'bfloat16']).default('float16'))
-    .option('--text-encoder <folder>', 'T5 of a PixArt-α, for weights that carry none (config.json and its shards)')
-    .option(
-      '--tokenizer <folder>',
-      'its spiece.model or tokenizer.json (default: the checkpoint’s, else the T5’s folder)',
-    )
     .option('--skip-text-encoder', 'leave the T5 away, where captions are encoded elsewhere')
-    .option(
-      '--interpolation-scale <x>',
-      'positions of a PixArt-α weights file (default: 2 at 1024 pixels, 1 below)',
-      finiteNumber,
-    )
     .option('--force', 'replace the folder when it exists')
     .option('--default-steps <n>', 'steps that the checkpoint suggests', wholeNumber)
     .option('--default-cfg-scale <x>', 'guidance scale that the checkpoint suggests', finiteNumber);
