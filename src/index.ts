@@ -215,9 +215,13 @@ export type { PixArtGenerateOptions, PixArtResult } from './pipelines/pixart-pip
 export {
   type EncoderIdentity,
   type PromptEmbeds,
+  type PromptTexts,
   readPromptEmbeds,
+  readPromptTexts,
+  type StoredPrompts,
   serialisePromptEmbeds,
 } from './pipelines/prompt-embeds.ts';
+export type { EncodedPrompts, EncodeOptions } from './pipelines/prompt-encoder.ts';
 export type {
   DiTRunDescription,
   GenerationReport,

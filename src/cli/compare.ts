@@ -1,10 +1,11 @@
-import { type CachePolicy, type DiTPipeline, type DiTResult, type PixelImage, psnr, ssim } from '../index.ts';
+import { type CachePolicy, type Painter, type PixelImage, psnr, ssim } from '../index.ts';
 import { duration } from './progress.ts';
-import { BATCH_SIZE, type Job, type RunSettings, runJobs } from './run-jobs.ts';
+import { BATCH_SIZE, type Job, type Made, type RunSettings, runJobs } from './run-jobs.ts';
+import { shortened } from './subjects.ts';
 
 export interface Comparison {
-  readonly uncached: DiTResult;
-  readonly cached: DiTResult;
+  readonly uncached: Made;
+  readonly cached: Made;
   /** One row a picture: uncached, cached. */
   readonly rows: readonly (readonly PixelImage[])[];
   readonly jobs: readonly Job[];
@@ -12,19 +13,19 @@ export interface Comparison {
 
 /** The same pictures without and with the cache, after one step that is not counted. */
 export async function compared(
-  pipe: DiTPipeline,
+  painter: Painter,
   jobs: readonly Job[],
   cache: CachePolicy,
   settings: RunSettings,
 ): Promise<Comparison> {
-  pipe.plan({ cache, numInferenceSteps: settings.numInferenceSteps });
-  await runJobs(pipe, jobs.slice(0, settings.batchSize ?? BATCH_SIZE), {
+  painter.pipe.plan({ cache, numInferenceSteps: settings.numInferenceSteps });
+  await runJobs(painter, jobs.slice(0, settings.batchSize ?? BATCH_SIZE), {
     ...settings,
     numInferenceSteps: 1,
     quiet: true,
   });
-  const uncached = await runJobs(pipe, jobs, { ...settings, title: 'Uncached' });
-  const cached = await runJobs(pipe, jobs, { ...settings, cache, title: cache.name });
+  const uncached = await runJobs(painter, jobs, { ...settings, title: 'Uncached' });
+  const cached = await runJobs(painter, jobs, { ...settings, cache, title: cache.name });
   const rows = uncached.images.map((image, i) => [image, cached.images[i] ?? image]);
   return { uncached, cached, rows, jobs };
 }
@@ -33,10 +34,10 @@ export async function compared(
 export function differences({
   rows,
   jobs,
-}: Comparison): readonly { class: string; seed: number; psnr: number; ssim: number }[] {
-  return jobs.flatMap(({ label, seed }, i) => {
+}: Comparison): readonly { subject: string; seed: number; psnr: number; ssim: number }[] {
+  return jobs.flatMap(({ subject, seed }, i) => {
     const [plain, fast] = rows[i] ?? [];
-    return plain && fast ? [{ class: label, seed, psnr: psnr(plain, fast), ssim: ssim(plain, fast) }] : [];
+    return plain && fast ? [{ subject, seed, psnr: psnr(plain, fast), ssim: ssim(plain, fast) }] : [];
   });
 }
 
@@ -44,7 +45,8 @@ export function differences({
 export function summary(comparison: Comparison): string {
   const { uncached, cached } = comparison;
   const lines = differences(comparison).map(
-    (one) => `${one.class} (seed ${one.seed}): PSNR ${one.psnr.toFixed(2)} dB, SSIM ${one.ssim.toFixed(4)}`,
+    (one) =>
+      `${shortened(one.subject)} (seed ${one.seed}): PSNR ${one.psnr.toFixed(2)} dB, SSIM ${one.ssim.toFixed(4)}`,
   );
   const [before, after] = [uncached.report.samplingSeconds, cached.report.samplingSeconds];
   return [

@@ -2,11 +2,15 @@ import { type Command, Option } from 'commander';
 import { SAMPLER_NAMES, type SamplerName } from '../index.ts';
 import { appended, finiteNumber, wholeNumber } from './arguments.ts';
 import { CACHE_NAMES } from './cache-options.ts';
-import type { ModelOptions } from './model-options.ts';
+import { type PainterOptions, withPromptOptions } from './open-painter.ts';
 
 /** What says how a picture comes out, so that a picture's own settings may say it, too. */
-export interface PictureOptions extends ModelOptions {
+export interface PictureOptions extends PainterOptions {
   readonly class?: readonly string[];
+  readonly prompt?: readonly string[];
+  readonly promptFile?: string;
+  readonly embeds?: string;
+  readonly ar?: string;
   readonly seed?: readonly number[];
   readonly count?: number;
   readonly steps?: number;
@@ -23,7 +27,9 @@ export interface PictureOptions extends ModelOptions {
 /** What `generate` takes. */
 export interface GenerateOptions extends PictureOptions {
   readonly fromImage?: string;
-  readonly output: string;
+  readonly saveEmbeds?: string;
+  /** Default: out.png, for a file of prompts out-{index}.png. */
+  readonly output?: string;
   readonly force?: boolean;
   readonly metadata: boolean;
   readonly previewEvery?: number;
@@ -32,21 +38,33 @@ export interface GenerateOptions extends PictureOptions {
 }
 
 export function withGenerateOptions(command: Command): Command {
-  return withOutputOptions(withPictureOptions(command));
+  return withOutputOptions(withSamplingOptions(withSubjectOptions(command)));
 }
 
-function withPictureOptions(command: Command): Command {
+function withSubjectOptions(command: Command): Command {
+  command
+    .option('--class <name>', 'of a DiT: class by name or number; may be given several times', appended)
+    .option('-p, --prompt <text>', 'of a PixArt: what to paint; may be given several times', appended)
+    .option('--prompt-file <file>', 'prompts, one a line, each a picture of its own; one that fails stops no other')
+    .option('--embeds <file>', 'prompts that --save-embeds has saved, instead of text');
+  return withPromptOptions(command).option(
+    '--ar <h:w>',
+    'shape, of which the model’s nearest size is taken; a prompt may end in --ar, --aspect_ratio or --hw h:w of its own',
+  );
+}
+
+function withSamplingOptions(command: Command): Command {
   return command
-    .option('--class <name>', 'class by name or number; may be given several times', appended)
-    .option('-s, --seed <n>', 'noise of a picture of each class; several make several; −1 is random (default)', seeds)
-    .option('--count <n>', 'pictures of each class and --seed, with seeds counting up (default: 1)', wholeNumber)
-    .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50)', wholeNumber)
-    .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4)', finiteNumber)
+    .option('-s, --seed <n>', 'noise of a picture of each subject; several make several; −1 is random (default)', seeds)
+    .option('--count <n>', 'pictures of each subject and --seed, with seeds counting up (default: 1)', wholeNumber)
+    .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50, for prompts 20)', wholeNumber)
+    .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, for prompts 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .addOption(
-      new Option('--sampler <name>', 'default: the checkpoint’s, else ddim; ddpm-original is the DiT demo’s').choices([
-        ...SAMPLER_NAMES,
-      ]),
+      new Option(
+        '--sampler <name>',
+        'default: the checkpoint’s, else ddim; ddpm-original is the DiT demo’s, dpm-solver++ PixArt’s',
+      ).choices([...SAMPLER_NAMES]),
     )
     .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
     .option('--cache <method>', `none, ${CACHE_NAMES.join(', ')}`)
@@ -65,9 +83,9 @@ function withOutputOptions(command: Command): Command {
     .option('--from-image <png>', 'the settings in a picture; options beside it override them')
     .option(
       '-o, --output <file>',
-      'PNG or JPEG file: one with all pictures, or, with {seed}, {index} or {class} in its name, one for each; - is stdout',
-      'out.png',
+      'PNG or JPEG file: one with all pictures, or, with {seed}, {index}, {class} or {prompt} in its name, one for each; - is stdout (default: out.png, with --prompt-file out-{index}.png)',
     )
+    .option('--save-embeds <file>', 'keep the encoded prompts in a safetensors file, for --embeds')
     .option('--force', 'replace files that exist')
     .option('--no-metadata', 'leave the settings out of the PNG')
     .option('--preview-every <n>', 'show the picture as it is seen every n steps, in <output>.preview.png', wholeNumber)

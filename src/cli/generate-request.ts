@@ -3,20 +3,36 @@ import { type CachePolicy, OptionError } from '../index.ts';
 import { cachePolicy } from './cache-options.ts';
 import type { GenerateOptions, PictureOptions } from './generate-options.ts';
 import { modelPath, unreadLayout } from './model-options.ts';
-import { BATCH_SIZE, type Job } from './run-jobs.ts';
+import type { SubjectKind } from './open-painter.ts';
+import type { NamedPicture } from './output.ts';
+import type { WantedSize } from './prompt-switches.ts';
+import { BATCH_SIZE } from './run-jobs.ts';
 import { expandSeeds, MAX_PICTURES } from './seeds.ts';
-import { readSettings, type StoredSettings } from './stored-settings.ts';
+import { readSettings, type StoredSettings, storedLayout } from './stored-settings.ts';
+import { type Refused, type Subject, subjectsOf } from './subjects.ts';
+
+/** A picture of the request. */
+export interface RequestedPicture extends NamedPicture {
+  /** What the model is told, which a prompt's switches are no part of. */
+  readonly text: string;
+  readonly size: WantedSize | undefined;
+}
 
 /** What `generate` is asked to make, from the command line and from the settings of a picture. */
 export interface GenerateRequest {
   /** With what the picture says, where the command line says nothing. */
   readonly options: PictureOptions;
+  readonly kind: SubjectKind;
   /** Rows. */
-  readonly classes: readonly string[];
+  readonly subjects: readonly Subject[];
+  /** Of a file, lines that are left out. */
+  readonly refused: readonly Refused[];
   /** Columns. */
   readonly seeds: readonly number[];
   /** One picture each, row by row. */
-  readonly jobs: readonly Job[];
+  readonly pictures: readonly RequestedPicture[];
+  /** Pictures, those counted that are left out. */
+  readonly total: number;
   readonly policy: CachePolicy | undefined;
   readonly compare: boolean;
   readonly batchSize: number;
@@ -46,20 +62,21 @@ function givenOptions(command: Command): Partial<GenerateOptions> {
   return Object.fromEntries(given);
 }
 
-/** @throws OptionError for what cannot be made, whatever the model. */
-export function requested(options: PictureOptions): GenerateRequest {
-  const { class: classes, compare = false, batchSize = BATCH_SIZE } = options;
-  if (!classes)
-    throw new OptionError('--class: expected a class name or number; "delta-dit inspect" lists a checkpoint’s');
+/** @throws OptionError for what cannot be made, whatever the model; FileError or FormatError for a file of prompts. */
+export async function requested(options: PictureOptions): Promise<GenerateRequest> {
+  const { compare = false, batchSize = BATCH_SIZE } = options;
+  const { kind, all: subjects, refused, count } = await subjectsOf(options);
   if (batchSize < 1) throw new OptionError(`--batch-size: expected at least 1, got ${batchSize}`);
   const policy = requestedPolicy(options);
   if (compare && !policy) throw new OptionError('--compare: needs a cache method; leave out --cache none');
   const seeds = expandSeeds(options.seed, options.count ?? 1);
-  const count = classes.length * seeds.length;
-  if (count > MAX_PICTURES)
-    throw new OptionError(`--class: expected at most ${MAX_PICTURES} pictures in one run, got ${count}`);
-  const jobs = classes.flatMap((label) => seeds.map((seed) => ({ label, seed })));
-  return { options, classes, seeds, jobs, policy, compare, batchSize };
+  const total = count * seeds.length;
+  if (total > MAX_PICTURES)
+    throw new OptionError(`--${kind}: expected at most ${MAX_PICTURES} pictures in one run, got ${total}`);
+  const pictures = subjects.flatMap(({ given, text, size, place }) =>
+    seeds.map((seed, i) => ({ subject: given, text, size, seed, index: place * seeds.length + i })),
+  );
+  return { options, kind, subjects, refused, seeds, pictures, total, policy, compare, batchSize };
 }
 
 export function requestedPolicy({ cache, cacheOption = [], compare }: PictureOptions): CachePolicy | undefined {
@@ -70,8 +87,8 @@ export function requestedPolicy({ cache, cacheOption = [], compare }: PictureOpt
 function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Partial<GenerateOptions> {
   return {
     ...layoutOf(stored, given),
+    ...subjectsOptions(stored, given),
     numerics: stored.numerics,
-    class: stored.classes,
     // --count alone counts on from the first seed
     seed: given.count === undefined ? stored.seeds : stored.seeds.slice(0, 1),
     steps: stored.numInferenceSteps,
@@ -84,11 +101,24 @@ function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Par
   };
 }
 
+const SUBJECT_OPTIONS = ['class', 'prompt', 'promptFile', 'embeds'] as const;
+
+function subjectsOptions(stored: StoredSettings, given: Partial<GenerateOptions>): Partial<GenerateOptions> {
+  const own = SUBJECT_OPTIONS.every((name) => given[name] === undefined);
+  if (stored.pipeline === 'DiTPipeline') return own ? { class: stored.classes } : {};
+  const { prompts, embeds, negativePrompt, cleanPrompt, width, height } = stored;
+  const sized = given.ar !== undefined || given.width !== undefined || given.height !== undefined;
+  return {
+    ...(own ? { prompt: prompts, ...(embeds === undefined ? {} : { embeds }) } : {}),
+    ...(negativePrompt === null ? {} : { negativePrompt }),
+    cleanPrompt,
+    ...(sized ? {} : { width, height }),
+  };
+}
+
 /** The model, and what its files did not say; a model that is given may be the same one, converted since. */
 function layoutOf(stored: StoredSettings, given: Partial<GenerateOptions>): Partial<GenerateOptions> {
-  const { model, vae, vaeScalingFactor, vaeNormGroups, labels, numHeads, inputSize, key } = stored;
-  const layout = { vae, vaeScalingFactor, vaeNormGroups, labels, numHeads, inputSize, key };
   const unread = given.model === undefined ? {} : unreadLayout(modelPath(given.model));
-  const read = Object.entries(layout).filter(([name, value]) => value !== undefined && !(name in unread));
-  return { model, ...Object.fromEntries(read) };
+  const read = Object.entries(storedLayout(stored)).filter(([name, value]) => value !== undefined && !(name in unread));
+  return { model: stored.model, ...Object.fromEntries(read) };
 }

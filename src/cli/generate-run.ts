@@ -1,18 +1,34 @@
-import { AbortError, type DiTPipeline, type GenerationReport, type PixelImage } from '../index.ts';
-import { type Comparison, compared, differences, summary } from './compare.ts';
+import {
+  AbortError,
+  type DiTRunDescription,
+  type Painter,
+  PixArtPipeline,
+  type PixArtRunDescription,
+  type PixelImage,
+} from '../index.ts';
+import { type Comparison, compared, summary } from './compare.ts';
 import type { GenerateOptions } from './generate-options.ts';
-import type { GenerateRequest } from './generate-request.ts';
-import { type Output, pathsOf } from './output.ts';
-import { encodePicture, encodePng, grid, pictureKind, writeStdout, writeWhole } from './pictures.ts';
+import {
+  announcement,
+  outputWarnings,
+  samplingSummary,
+  storedWarnings,
+  truncationWarnings,
+} from './generate-report.ts';
+import type { GenerateRequest, RequestedPicture } from './generate-request.ts';
+import type { Output } from './output.ts';
+import { encodePicture, encodePng, grid, writeStdout, writeWhole } from './pictures.ts';
 import { chunked, type PreviewFiles } from './preview-files.ts';
-import { duration } from './progress.ts';
-import { type RunSettings, runJobs } from './run-jobs.ts';
+import { PromptsAhead } from './prompts-ahead.ts';
+import { type Job, type Made, type RunSettings, runJobs } from './run-jobs.ts';
 import { pictureTexts, settingsOf, settingsOfPicture } from './settings-text.ts';
 import type { StoredSettings } from './stored-settings.ts';
+import { type Refused, shortened } from './subjects.ts';
+import { pixelsOf } from './wanted-pixels.ts';
 
 /** All that a run needs, checked. */
 export interface GenerateRun {
-  readonly pipe: DiTPipeline;
+  readonly painter: Painter;
   readonly request: GenerateRequest;
   readonly options: GenerateOptions;
   readonly output: Output;
@@ -24,33 +40,73 @@ export interface GenerateRun {
 /** What was made. */
 export interface GenerateResult {
   readonly settings: StoredSettings;
-  readonly report: GenerationReport;
+  readonly report: Made['report'];
   readonly comparison: Comparison | undefined;
+  /** What no picture could be made of. */
+  readonly failed: readonly Refused[];
+  /** Wall time of the text encoder. */
+  readonly encodeSeconds: number;
 }
+
+type Description = DiTRunDescription | PixArtRunDescription;
 
 /** Makes and writes the pictures, and says on stderr what it does. @throws AbortError that tells what is written */
 export async function makePictures(run: GenerateRun, signal: AbortSignal): Promise<GenerateResult> {
-  const { pipe, request, options, output, stored } = run;
+  const { painter, request, options } = run;
   const say = (text: string) => options.quiet || console.error(text);
-  const { classes, jobs, policy: cache } = request;
-  const sampling = samplingOf(run, signal);
-  const { numInferenceSteps, guidanceScale, sampler, eta } = sampling;
-  const given = { numInferenceSteps, guidanceScale, sampler, eta, cache };
-  // the seeds are the request's; one is given so that none is drawn
-  const description = pipe.describe({ ...given, classLabels: classes, seed: 0 });
-  const settings = settingsOf(pipe, request, description);
-  const warnings = [...description.warnings, ...storedWarnings(stored, settings), ...outputWarnings(output, options)];
-  for (const text of warnings) say(`warning: ${text}`);
-  say(announcement(settings, jobs.length));
-  const result = request.compare
-    ? await makeComparison(run, settings, sampling)
-    : await makeJobs(run, settings, sampling, say);
-  say(result.comparison ? summary(result.comparison) : samplingSummary(result.report));
-  if (output.kind === 'sheet') say(`Wrote ${output.path}`);
-  return result;
+  const ahead = promptsAhead(run, signal);
+  try {
+    await ahead?.read();
+    const jobs = request.pictures.map((picture) => jobOf(painter, picture));
+    const settings = await describe(run, jobs, say);
+    const sampling = samplingOf(run, settings.description, ahead, signal);
+    const result = await made(run, settings.stored, jobs, sampling, say);
+    return { ...result, encodeSeconds: ahead?.seconds ?? 0 };
+  } finally {
+    ahead?.dispose();
+  }
 }
 
-function samplingOf({ request, options, preview, pipe }: GenerateRun, signal: AbortSignal): RunSettings {
+function promptsAhead({ painter: { pipe }, request, options }: GenerateRun, signal: AbortSignal) {
+  if (!(pipe instanceof PixArtPipeline)) return undefined;
+  const { embeds, saveEmbeds, negativePrompt, cleanPrompt, quiet } = options;
+  const prompts = request.pictures.map(({ text }) => text);
+  return new PromptsAhead(pipe, prompts, { embeds, saveEmbeds, negativePrompt, cleanPrompt, quiet, signal });
+}
+
+function jobOf(painter: Painter, { text, seed, size }: RequestedPicture): Job {
+  return { subject: text, seed, ...(size ? pixelsOf(painter, size) : {}) };
+}
+
+/** Says what is about to be made, and what may disappoint in it. */
+async function describe(
+  { painter, request, options, output, stored: before }: GenerateRun,
+  jobs: readonly Job[],
+  say: (text: string) => void,
+): Promise<{ stored: StoredSettings; description: Description }> {
+  const { steps: numInferenceSteps, cfgScale, guidanceScale: scale, sampler, eta } = options;
+  const given = { numInferenceSteps, guidanceScale: cfgScale ?? scale, sampler, eta, cache: request.policy };
+  const size = { width: jobs[0]?.width, height: jobs[0]?.height };
+  const subjects = request.subjects.map(({ text }) => text);
+  // the seeds are the request's; one is given so that none is drawn
+  const description = await painter.describe(subjects, { ...given, ...size, seed: 0 });
+  const stored = settingsOf(painter, request, description);
+  const truncated = 'truncated' in description ? truncationWarnings(subjects, description) : [];
+  const warnings = [...description.warnings, ...storedWarnings(before, stored), ...outputWarnings(output, options)];
+  for (const text of [...warnings, ...truncated]) say(`warning: ${text}`);
+  for (const { given: line, reason } of request.refused) say(`failed: ${JSON.stringify(shortened(line))}: ${reason}`);
+  say(announcement(stored, jobs.length));
+  return { stored, description };
+}
+
+function samplingOf(
+  { request, options, preview, painter }: GenerateRun,
+  description: Description,
+  ahead: PromptsAhead | undefined,
+  signal: AbortSignal,
+): RunSettings {
+  const takesNegative = 'prompts' in description && description.negativePrompts.length > 0;
+  const negative = takesNegative ? (options.negativePrompt ?? '') : undefined;
   return {
     numInferenceSteps: options.steps,
     guidanceScale: options.cfgScale ?? options.guidanceScale,
@@ -59,45 +115,77 @@ function samplingOf({ request, options, preview, pipe }: GenerateRun, signal: Ab
     quiet: options.quiet ?? false,
     batchSize: request.batchSize,
     signal,
-    onStep: preview && ((event, first) => preview.show(pipe, event, first)),
+    beforeBatch: ahead && ((first) => ahead.reach(first, negative)),
+    onStep: preview && ((event, first) => preview.show(painter, event, first)),
   };
 }
 
-async function makeComparison(
-  { pipe, request, options, output }: GenerateRun,
+type MadePictures = Omit<GenerateResult, 'encodeSeconds'>;
+
+async function made(
+  run: GenerateRun,
   settings: StoredSettings,
+  jobs: readonly Job[],
   sampling: RunSettings,
-): Promise<GenerateResult> {
-  const { jobs, policy } = request;
+  say: (text: string) => void,
+): Promise<MadePictures> {
+  const result = run.request.compare
+    ? await makeComparison(run, settings, jobs, sampling)
+    : await makeJobs(run, settings, jobs, sampling, say);
+  say(result.comparison ? summary(result.comparison) : samplingSummary(result.report));
+  if (run.output.kind === 'sheet') say(`Wrote ${run.output.path}`);
+  return result;
+}
+
+async function makeComparison(
+  { painter, request, options, output }: GenerateRun,
+  settings: StoredSettings,
+  jobs: readonly Job[],
+  sampling: RunSettings,
+): Promise<MadePictures> {
+  const { policy, refused } = request;
   if (!policy) throw new RangeError('a comparison needs a cache method');
-  const comparison = await compared(pipe, jobs, policy, sampling);
+  const comparison = await compared(painter, jobs, policy, sampling);
   await writeSheet(output, comparison.rows, options.metadata ? settings : undefined);
-  return { settings, report: comparison.cached.report, comparison };
+  return { settings, report: comparison.cached.report, comparison, failed: refused };
 }
 
 async function makeJobs(
-  { pipe, request, options, output, preview }: GenerateRun,
+  { painter, request, options, output, preview }: GenerateRun,
   settings: StoredSettings,
+  jobs: readonly Job[],
   sampling: RunSettings,
   say: (text: string) => void,
-): Promise<GenerateResult> {
-  const { jobs, policy: cache, seeds } = request;
+): Promise<MadePictures> {
+  const { pictures, policy: cache, seeds } = request;
+  const failed = [...request.refused];
   let written = 0;
   const onPictures = async (images: readonly PixelImage[], first: number) => {
     if (output.kind !== 'each') return;
     for (const [i, image] of images.entries()) {
       const path = output.paths[first + i] ?? '';
-      const texts = options.metadata ? pictureTexts(settingsOfPicture(settings, first + i)) : {};
+      const texts = options.metadata ? pictureTexts(settingsOfPicture(settings, first + i, jobs[first + i])) : {};
       await writeWhole(path, await encodePicture(path, image, texts));
       written += 1;
       say(`Wrote ${path}`);
     }
     await preview?.remove(first, images.length);
   };
+  const onFailure = (index: number, { message: reason }: Error) => {
+    const given = pictures[index]?.subject ?? '';
+    failed.push({ given, reason });
+    say(`failed: ${JSON.stringify(shortened(given))}: ${reason}`);
+  };
+  const tolerant = options.promptFile !== undefined && output.kind === 'each';
   try {
-    const { images, report } = await runJobs(pipe, jobs, { ...sampling, cache, onPictures });
+    const { images, report } = await runJobs(painter, jobs, {
+      ...sampling,
+      ...(tolerant ? { onFailure } : {}),
+      cache,
+      onPictures,
+    });
     await writeSheet(output, chunked(images, seeds.length), options.metadata ? settings : undefined);
-    return { settings, report, comparison: undefined };
+    return { settings, report, comparison: undefined, failed };
   } catch (error) {
     if (error instanceof AbortError && written > 0)
       throw new AbortError(`${error.message}; ${written} of ${jobs.length} pictures are written`, { cause: error });
@@ -116,60 +204,4 @@ async function writeSheet(
   const sheet = await grid(rows);
   if (output.kind === 'stdout') await writeStdout(await encodePng(sheet, texts));
   else await writeWhole(output.path, await encodePicture(output.path, sheet, texts));
-}
-
-/** What differs from the run that made the picture which is to be repeated. */
-export function storedWarnings(stored: StoredSettings | undefined, now: StoredSettings): string[] {
-  if (!stored) return [];
-  const known = stored.sha256.length > 0 && now.sha256.length > 0;
-  const warnings: string[] = [];
-  if (known && stored.sha256.join() !== now.sha256.join())
-    warnings.push(`the weights of ${now.model} are not those that made the picture: their sha256 differs`);
-  if (stored.backend !== now.backend)
-    warnings.push(
-      `the picture was made on ${stored.backend}, this is ${now.backend}: pixels may differ by rounding; --backend ${stored.backend} repeats them`,
-    );
-  return warnings;
-}
-
-function outputWarnings(output: Output, { metadata }: GenerateOptions): string[] {
-  const bare = pathsOf(output).find((path) => pictureKind(path) === 'jpeg');
-  return metadata && bare ? [`${bare}: a JPEG carries no settings; a name that ends in .png keeps them`] : [];
-}
-
-const LISTED = 8;
-
-/** What is about to be made, seeds and all, so that a run which is stopped can be repeated. */
-function announcement(settings: StoredSettings, pictures: number): string {
-  const listed = (values: readonly unknown[]) =>
-    values.slice(0, LISTED).join(', ') + (values.length > LISTED ? `, … (${values.length})` : '');
-  const { classes, seeds, numInferenceSteps: steps, sampler, guidanceScale, cache } = settings;
-  return (
-    `${pictures === 1 ? 'One picture' : `${pictures} pictures`} of ${listed(classes)}: ` +
-    `${steps} ${steps === 1 ? 'step' : 'steps'} of ${sampler}, guidance ${guidanceScale}, ` +
-    `${cache ? `cache ${cache}, ` : ''}${seeds.length === 1 ? 'seed' : 'seeds'} ${listed(seeds)}`
-  );
-}
-
-function samplingSummary({ samplingSeconds, cache, macs }: GenerationReport): string {
-  const saved = cache && macs ? `, ${macs.macsRatio.toFixed(2)}× fewer MACs in the blocks` : '';
-  return `Sampled in ${duration(samplingSeconds)}${saved}`;
-}
-
-/** For scripts. A PSNR of null is that of two equal pictures. */
-export function jsonResult(
-  run: GenerateRun,
-  { settings, report, comparison }: GenerateResult,
-  seconds: object,
-): string {
-  const { request, output } = run;
-  const files = pathsOf(output);
-  return JSON.stringify({
-    files,
-    pictures: request.jobs.map(({ label, seed }, i) => ({ file: files[i] ?? files[0], class: label, seed })),
-    settings,
-    seconds,
-    report,
-    ...(comparison ? { comparison: { pictures: differences(comparison), uncached: comparison.uncached.report } } : {}),
-  });
 }

@@ -33,10 +33,10 @@ export interface PainterOptions extends ModelOptions, PromptOptions {}
 
 export function withPromptOptions(command: Command): Command {
   return command
-    .option('-n, --negative-prompt <text>', 'what pictures of prompts should not show')
-    .option('-W, --width <px>', 'of pictures of prompts (default: what the model was trained on)', wholeNumber)
-    .option('-H, --height <px>', 'of pictures of prompts (default: what the model was trained on)', wholeNumber)
-    .option('--no-clean-prompt', 'encode prompts in small letters, and otherwise as they are');
+    .option('-n, --negative-prompt <text>', 'of a PixArt: what pictures should not show')
+    .option('-W, --width <px>', 'of the pictures of a PixArt (default: what it was trained on)', wholeNumber)
+    .option('-H, --height <px>', 'of the pictures of a PixArt (default: what it was trained on)', wholeNumber)
+    .option('--no-clean-prompt', 'encode prompts as they are, in small letters');
 }
 
 /** The model that is meant where none is named. */

@@ -1,6 +1,6 @@
 import { OptionError } from '../index.ts';
+import type { SubjectKind } from './open-painter.ts';
 import { checkOutput, pictureKind } from './pictures.ts';
-import type { Job } from './run-jobs.ts';
 
 /** Where pictures go: one file with all of them, which may be stdout, or a file for each. */
 export type Output =
@@ -9,27 +9,36 @@ export type Output =
   | { readonly kind: 'each'; readonly paths: readonly string[] };
 
 const PLACEHOLDER = /\{([^{}]*)\}/g;
-const PLACEHOLDERS = ['seed', 'index', 'class'];
+
+/** What names a picture's file. */
+export interface NamedPicture {
+  /** The class or the prompt. */
+  readonly subject: string;
+  readonly seed: number;
+  /** Its place among all pictures, from 0 on. */
+  readonly index: number;
+}
 
 /**
- * What `-o` means: `-` is stdout; a name with `{seed}`, `{index}` or `{class}` is a file for each picture. Indices count
- * from 1, all with as many digits as the last one, so that files sort as they were made.
+ * What `-o` means: `-` is stdout; a name with `{seed}`, `{index}`, and `{class}` or `{prompt}` is a file for each
+ * picture. Indices count from 1, all with as many digits as the last one, so that files sort as they were made.
+ * @param total of the pictures, those counted that are left out
  * @throws OptionError for other placeholders, names that end otherwise than pictures do, or a name that two pictures get.
  */
-export function outputOf(name: string, jobs: readonly Job[]): Output {
+export function outputOf(name: string, kind: SubjectKind, pictures: readonly NamedPicture[], total: number): Output {
   if (name === '-') return { kind: 'stdout' };
   pictureKind(name);
   const used = [...name.matchAll(PLACEHOLDER)].map(([, word = '']) => word);
-  const unknown = used.find((word) => !PLACEHOLDERS.includes(word));
+  const unknown = used.find((word) => !['seed', 'index', kind].includes(word));
   if (unknown !== undefined)
-    throw new OptionError(`-o ${name}: expected {seed}, {index} or {class} between braces, got {${unknown}}`);
+    throw new OptionError(`-o ${name}: expected {seed}, {index} or {${kind}} between braces, got {${unknown}}`);
   if (used.length === 0) return { kind: 'sheet', path: name };
-  const digits = String(jobs.length).length;
-  const paths = jobs.map(({ seed, label }, i) => {
+  const digits = String(total).length;
+  const paths = pictures.map(({ seed, subject, index }) => {
     const values: Readonly<Record<string, string>> = {
       seed: String(seed),
-      index: String(i + 1).padStart(digits, '0'),
-      class: fileNamePart(label),
+      index: String(index + 1).padStart(digits, '0'),
+      [kind]: fileNamePart(subject, kind),
     };
     return name.replace(PLACEHOLDER, (_, word: string) => values[word] ?? '');
   });
@@ -64,8 +73,8 @@ function checkApart(name: string, paths: readonly string[]): void {
 /** A file's name may be 255 bytes long; the rest of it needs some, and letters take up to four. */
 const LONGEST_PART = 50;
 
-/** Letters, digits, - and _ of a label, so that it neither leaves the folder nor needs quoting. */
-function fileNamePart(label: string): string {
-  const plain = label.replace(/[^\p{L}\p{M}\p{N}_-]+/gu, '-').replace(/^-+/, '');
-  return [...plain].slice(0, LONGEST_PART).join('').replace(/-+$/, '') || 'class';
+/** Letters, digits, - and _ of a subject, so that it neither leaves the folder nor needs quoting. */
+function fileNamePart(subject: string, otherwise: string): string {
+  const plain = subject.replace(/[^\p{L}\p{M}\p{N}_-]+/gu, '-').replace(/^-+/, '');
+  return [...plain].slice(0, LONGEST_PART).join('').replace(/-+$/, '') || otherwise;
 }

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import type { DiTPipeline, PixelImage, StepEvent } from '../index.ts';
+import type { Painter, PixelImage, StepEvent } from '../index.ts';
 import { type Output, pathsOf, previewPath } from './output.ts';
 import { encodePng, grid, resized, writeWhole } from './pictures.ts';
 
@@ -20,7 +20,7 @@ export class PreviewFiles {
   }
 
   /** @param first of the pictures that run together */
-  async show(pipe: DiTPipeline, { step, numInferenceSteps, xStart }: StepEvent, first: number): Promise<void> {
+  async show({ pipe }: Painter, { step, numInferenceSteps, xStart }: StepEvent, first: number): Promise<void> {
     if ((step + 1) % this.every !== 0 || step + 1 === numInferenceSteps) return;
     const latents = xStart();
     const small = await pipe.preview(latents).finally(() => latents.dispose());

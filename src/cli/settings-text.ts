@@ -1,6 +1,14 @@
-import type { DiTPipeline, DiTRunDescription, SamplerName } from '../index.ts';
+import type { DiTRunDescription, Painter, PixArtRunDescription, SamplerName } from '../index.ts';
 import type { GenerateRequest } from './generate-request.ts';
-import { SETTINGS_KEYWORD, type StoredSettings, settingsOfFormat } from './stored-settings.ts';
+import { modelName } from './open-painter.ts';
+import {
+  type ClassSettings,
+  type PromptStoredSettings,
+  SETTINGS_KEYWORD,
+  type StoredSettings,
+  settingsOfFormat,
+  storedLayout,
+} from './stored-settings.ts';
 
 /** As galleries name them. */
 const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
@@ -13,48 +21,49 @@ const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
   'lcm-original': 'LCM (PixArt)',
 };
 
-/** The settings of a run, all that repeats it. @param description of the run's classes, one each */
+/** The settings of a run, all that repeats it. @param description of the run's subjects, a picture each */
 export function settingsOf(
-  pipe: DiTPipeline,
+  painter: Painter,
   request: GenerateRequest,
-  description: DiTRunDescription,
+  description: DiTRunDescription | PixArtRunDescription,
 ): StoredSettings {
-  const { options, classes, seeds, compare, batchSize, policy } = request;
-  const { model, vae, vaeScalingFactor, vaeNormGroups, labels, numHeads, inputSize, key } = options;
-  const { numerics, classLabels, timesteps, guidanceScale, sampler, eta, backend } = description;
-  const pixels = pipe.transformer.config.inputSize * pipe.vae.scale;
-  return settingsOfFormat({
-    model,
-    ...{ vae, vaeScalingFactor, vaeNormGroups, labels, numHeads, inputSize, key },
-    sha256: [...pipe.sha256],
-    numerics,
-    classes: [...classes],
-    classLabels: [...classLabels],
-    seeds: [...seeds],
-    numInferenceSteps: timesteps.length,
-    guidanceScale,
-    sampler,
-    eta,
-    cache: policy?.name ?? null,
-    cacheOptions: [...(options.cacheOption ?? [])],
-    compare,
-    batchSize,
-    width: pixels,
-    height: pixels,
-    backend,
-  });
+  const { options, kind, subjects, seeds, compare, batchSize, policy } = request;
+  const { numerics, timesteps, guidanceScale, sampler, eta, backend } = description;
+  const given = subjects.map((subject) => subject.given);
+  const common = {
+    model: modelName(options, kind),
+    ...storedLayout(options),
+    ...{ sha256: [...painter.pipe.sha256], numerics, seeds: [...seeds], numInferenceSteps: timesteps.length },
+    ...{ guidanceScale, sampler, eta, cache: policy?.name ?? null, cacheOptions: [...(options.cacheOption ?? [])] },
+    ...{ compare, batchSize, backend },
+  };
+  if (!('prompts' in description)) {
+    const { inputSize } = painter.pipe.transformer.config;
+    const pixels = inputSize * painter.pipe.vae.scale;
+    const classes = { classes: given, classLabels: [...description.classLabels], width: pixels, height: pixels };
+    return settingsOfFormat<ClassSettings>({ pipeline: 'DiTPipeline', ...common, ...classes });
+  }
+  const { width, height } = description;
+  const { negativePrompt = null, cleanPrompt = true, embeds } = options;
+  const prompts = { prompts: given, negativePrompt, cleanPrompt, ...(embeds === undefined ? {} : { embeds }) };
+  return settingsOfFormat<PromptStoredSettings>({ pipeline: 'PixArtPipeline', ...common, ...prompts, width, height });
 }
 
-/** The settings of one picture of the run. */
-export function settingsOfPicture(settings: StoredSettings, index: number): StoredSettings {
-  const { classes, classLabels, seeds } = settings;
+/** The settings of one picture of the run. @param size of it, where pictures differ in that */
+export function settingsOfPicture(
+  settings: StoredSettings,
+  index: number,
+  size: { readonly width?: number | undefined; readonly height?: number | undefined } = {},
+): StoredSettings {
+  const { seeds } = settings;
   const [row, column] = [Math.floor(index / seeds.length), index % seeds.length];
-  return {
-    ...settings,
-    classes: classes.slice(row, row + 1),
-    classLabels: classLabels.slice(row, row + 1),
-    seeds: seeds.slice(column, column + 1),
-  };
+  const own = { seeds: seeds.slice(column, column + 1) };
+  if (settings.pipeline === 'DiTPipeline') {
+    const { classes, classLabels } = settings;
+    return { ...settings, ...own, classes: classes.slice(row, row + 1), classLabels: classLabels.slice(row, row + 1) };
+  }
+  const { width = settings.width, height = settings.height } = size;
+  return { ...settings, ...own, prompts: settings.prompts.slice(row, row + 1), width, height };
 }
 
 /** For a PNG: `parameters` as galleries read them, and JSON that `--from-image` reads. */
@@ -70,7 +79,10 @@ export function pictureTexts(settings: StoredSettings): Record<string, string> {
     ...(settings.cache ? { Cache: settings.cache } : {}),
     Version: `delta-dit ${settings.version}`,
   };
-  const parameters = `${settings.classes.join(', ')}\n${Object.entries(fields)
+  const subjects = settings.pipeline === 'DiTPipeline' ? settings.classes : settings.prompts;
+  const negative = settings.pipeline === 'DiTPipeline' ? null : settings.negativePrompt;
+  const texts = [subjects.join(', '), ...(negative ? [`Negative prompt: ${negative}`] : [])].join('\n');
+  const parameters = `${texts}\n${Object.entries(fields)
     .map(([name, value]) => `${name}: ${quoted(String(value))}`)
     .join(', ')}`;
   return { parameters, [SETTINGS_KEYWORD]: JSON.stringify(settings) };

@@ -7,13 +7,14 @@ import { type GenerateRequest, requested, resolved } from '../../src/cli/generat
 import { withModelOptions } from '../../src/cli/model-options.ts';
 import { encodePng } from '../../src/cli/pictures.ts';
 import { pictureTexts } from '../../src/cli/settings-text.ts';
-import { type StoredSettings, settingsOfFormat } from '../../src/cli/stored-settings.ts';
+import { type ClassSettings, type PromptStoredSettings, settingsOfFormat } from '../../src/cli/stored-settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'delta-dit-request-'));
 const picture = join(folder, 'picture.png');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const STORED = settingsOfFormat({
+const STORED = settingsOfFormat<ClassSettings>({
+  pipeline: 'DiTPipeline',
   model: 'some/weights.pt',
   vae: 'some/vae',
   key: 'model',
@@ -41,37 +42,42 @@ async function request(...args: string[]): Promise<GenerateRequest> {
   let result: GenerateRequest | undefined;
   const command = withGenerateOptions(withModelOptions(new Command('generate')));
   command.exitOverride().action(async (options, self) => {
-    result = requested((await resolved(options, self)).options);
+    result = await requested((await resolved(options, self)).options);
   });
   await command.parseAsync(args, { from: 'user' });
   if (!result) throw new Error('the command did not run');
   return result;
 }
 
-async function repeated(change: Partial<StoredSettings>, ...args: string[]): Promise<GenerateRequest> {
+async function repeated(
+  change: Partial<ClassSettings> | PromptStoredSettings,
+  ...args: string[]
+): Promise<GenerateRequest> {
   const pixel = { width: 1, height: 1, data: new Uint8ClampedArray(4) };
-  writeFileSync(picture, await encodePng(pixel, pictureTexts({ ...STORED, ...change })));
+  const settings = change.pipeline === 'PixArtPipeline' ? change : { ...STORED, ...change };
+  writeFileSync(picture, await encodePng(pixel, pictureTexts(settings)));
   return request('--from-image', picture, ...args);
 }
 
 describe('a request of the command line', () => {
   it('makes each class with each seed, row by row', async () => {
-    const { jobs, batchSize, policy, compare } = await request('--class', 'a', '--class', 'b', '-s', '5', '-s', '1');
-    expect(jobs.map(({ label, seed }) => `${label}${seed}`)).toEqual(['a5', 'a1', 'b5', 'b1']);
+    const given = ['--class', 'a', '--class', 'b', '-s', '5', '-s', '1'];
+    const { pictures, batchSize, policy, compare } = await request(...given);
+    expect(pictures.map(({ text, seed }) => `${text}${seed}`)).toEqual(['a5', 'a1', 'b5', 'b1']);
     expect({ batchSize, policy, compare }).toEqual({ batchSize: 8, policy: undefined, compare: false });
   });
 
   it('has the defaults that --help tells', async () => {
     const { options, seeds } = await request('--class', 'a');
-    expect(options).toMatchObject({ model: 'dit-emoji', output: 'out.png', metadata: true });
+    expect(options).toMatchObject({ metadata: true });
     expect(seeds).toHaveLength(1);
   });
 });
 
 describe('a request of a picture', () => {
   it('is all that made it', async () => {
-    const { options, classes, seeds, batchSize, policy, compare } = await repeated({});
-    expect({ classes, seeds, batchSize, compare }).toEqual({
+    const { options, subjects, seeds, batchSize, policy, compare } = await repeated({});
+    expect({ classes: subjects.map(({ text }) => text), seeds, batchSize, compare }).toEqual({
       classes: ['heart', 'cat face'],
       seeds: [7, 9],
       batchSize: 4,
@@ -95,8 +101,8 @@ describe('a request of a picture', () => {
 
   it('gives way to options beside it', async () => {
     const args = ['--class', 'sun', '--seed', '1', '--steps', '4', '--guidance-scale', '2', '--batch-size', '1'];
-    const { options, jobs, batchSize } = await repeated({}, ...args, '-m', picture, '--key', 'ema');
-    expect(jobs).toEqual([{ label: 'sun', seed: 1 }]);
+    const { options, pictures, batchSize } = await repeated({}, ...args, '-m', picture, '--key', 'ema');
+    expect(pictures).toEqual([{ subject: 'sun', text: 'sun', size: undefined, seed: 1, index: 0 }]);
     expect(options).toMatchObject({ model: picture, key: 'ema', vae: 'some/vae', steps: 4, guidanceScale: 2 });
     expect(options.cfgScale).toBeUndefined();
     expect(batchSize).toBe(1);

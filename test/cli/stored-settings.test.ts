@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { packageVersion } from '../../src/cli/package-folder.ts';
 import { encodePng } from '../../src/cli/pictures.ts';
 import { pictureTexts, settingsOfPicture } from '../../src/cli/settings-text.ts';
-import { parseSettings, readSettings, type StoredSettings, settingsOfFormat } from '../../src/cli/stored-settings.ts';
+import {
+  type ClassSettings,
+  type PromptStoredSettings,
+  parseSettings,
+  readSettings,
+  settingsOfFormat,
+} from '../../src/cli/stored-settings.ts';
 import { FileError, FormatError, OptionError } from '../../src/errors.ts';
 import { SAMPLER_NAMES } from '../../src/schedulers/samplers.ts';
 import { Draws } from '../support/draws.ts';
@@ -19,36 +25,55 @@ function defined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }
 
-function madeUpSettings(draws: Draws): StoredSettings {
+function madeUpCommon(draws: Draws) {
   const text = () => draws.one(TEXTS);
-  const classes = draws.many(1, 3, text);
   const cache = draws.maybe(text) ?? null;
+  return {
+    model: text(),
+    vae: draws.maybe(text),
+    vaeScalingFactor: draws.maybe(() => draws.whole(1, 1000) / 997),
+    vaeNormGroups: draws.maybe(() => draws.whole(1, 64)),
+    labels: draws.maybe(text),
+    numHeads: draws.maybe(() => draws.whole(1, 64)),
+    inputSize: draws.maybe(() => draws.whole(1, 128)),
+    interpolationScale: draws.maybe(() => draws.whole(1, 4)),
+    textEncoder: draws.maybe(text),
+    tokenizer: draws.maybe(text),
+    key: draws.maybe(text),
+    sha256: draws.many(0, 2, () => draws.one(['0', 'a', '9']).repeat(64)),
+    numerics: draws.one(['original', 'diffusers'] as const),
+    seeds: draws.many(1, 4, () => draws.one([0, 7, 2 ** 32, 2 ** 53 - 1])),
+    numInferenceSteps: draws.whole(1, 1000),
+    guidanceScale: draws.whole(-1000, 1000) / 7,
+    sampler: draws.one(SAMPLER_NAMES),
+    eta: draws.whole(0, 10) / 10,
+    cache,
+    cacheOptions: cache === null ? [] : draws.many(0, 3, () => draws.one(['interval=2', 'budget=0.625'])),
+    compare: draws.one([true, false]),
+    batchSize: draws.whole(1, 16),
+    width: draws.whole(1, 2048),
+    height: draws.whole(1, 2048),
+    backend: text(),
+  };
+}
+
+function madeUpClasses(draws: Draws): ClassSettings {
+  const classes = draws.many(1, 3, () => draws.one(TEXTS));
+  const classLabels = classes.map(() => draws.whole(0, 999));
+  return defined(settingsOfFormat({ pipeline: 'DiTPipeline', ...madeUpCommon(draws), classes, classLabels }));
+}
+
+const PROMPTS = [...TEXTS, '', 'a cat\non two lines', '\u001b[2J', 'a fox --ar 3:4', 'x'.repeat(10_000)];
+
+function madeUpPrompts(draws: Draws): PromptStoredSettings {
   return defined(
     settingsOfFormat({
-      model: text(),
-      vae: draws.maybe(text),
-      vaeScalingFactor: draws.maybe(() => draws.whole(1, 1000) / 997),
-      vaeNormGroups: draws.maybe(() => draws.whole(1, 64)),
-      labels: draws.maybe(text),
-      numHeads: draws.maybe(() => draws.whole(1, 64)),
-      inputSize: draws.maybe(() => draws.whole(1, 128)),
-      key: draws.maybe(text),
-      sha256: draws.many(0, 2, () => draws.one(['0', 'a', '9']).repeat(64)),
-      numerics: draws.one(['original', 'diffusers']),
-      classes,
-      classLabels: classes.map(() => draws.whole(0, 999)),
-      seeds: draws.many(1, 4, () => draws.one([0, 7, 2 ** 32, 2 ** 53 - 1])),
-      numInferenceSteps: draws.whole(1, 1000),
-      guidanceScale: draws.whole(-1000, 1000) / 7,
-      sampler: draws.one(SAMPLER_NAMES),
-      eta: draws.whole(0, 10) / 10,
-      cache,
-      cacheOptions: cache === null ? [] : draws.many(0, 3, () => draws.one(['interval=2', 'budget=0.625'])),
-      compare: draws.one([true, false]),
-      batchSize: draws.whole(1, 16),
-      width: draws.whole(1, 2048),
-      height: draws.whole(1, 2048),
-      backend: text(),
+      pipeline: 'PixArtPipeline',
+      ...madeUpCommon(draws),
+      prompts: draws.many(1, 3, () => draws.one(PROMPTS)),
+      negativePrompt: draws.maybe(() => draws.one(PROMPTS)) ?? null,
+      cleanPrompt: draws.one([true, false]),
+      embeds: draws.maybe(() => draws.one(TEXTS)),
     }),
   );
 }
@@ -64,14 +89,14 @@ describe('settings in a PNG', () => {
   it('are read as they were written, whatever they are', async () => {
     const draws = new Draws(1);
     for (let i = 0; i < 100; i++) {
-      const settings = madeUpSettings(draws);
+      const settings = i % 2 === 0 ? madeUpClasses(draws) : madeUpPrompts(draws);
       expect(await readSettings(await pngWith(pictureTexts(settings)))).toEqual(settings);
     }
   });
 
   it('of one picture of a sheet are its row and column', () => {
     const sheet = {
-      ...madeUpSettings(new Draws(2)),
+      ...madeUpClasses(new Draws(2)),
       classes: ['heart', 'cat face'],
       classLabels: [4, 2],
       seeds: [7, 8, 9],
@@ -79,9 +104,23 @@ describe('settings in a PNG', () => {
     expect(settingsOfPicture(sheet, 4)).toEqual({ ...sheet, classes: ['cat face'], classLabels: [2], seeds: [8] });
   });
 
+  it('of one picture of prompts are its prompt, seed and size', () => {
+    const sheet = { ...madeUpPrompts(new Draws(4)), prompts: ['a', 'b'], seeds: [7, 8], width: 64, height: 64 };
+    const own = { prompts: ['b'], seeds: [7], width: 96, height: 32 };
+    expect(settingsOfPicture(sheet, 2, { width: 96, height: 32 })).toEqual({ ...sheet, ...own });
+    expect(settingsOfPicture(sheet, 1)).toEqual({ ...sheet, prompts: ['a'], seeds: [8] });
+  });
+
+  it('of before there were prompts are of classes', async () => {
+    const { pipeline, ...settings } = madeUpClasses(new Draws(5));
+    expect(pipeline).toBe('DiTPipeline');
+    const path = await pngWith({ 'delta-dit': JSON.stringify(settings) });
+    expect(await readSettings(path)).toEqual({ pipeline, ...settings });
+  });
+
   it('stand beside text as galleries read it', () => {
     const settings = {
-      ...madeUpSettings(new Draws(3)),
+      ...madeUpClasses(new Draws(3)),
       classes: ['heart', 'cat face'],
       numInferenceSteps: 20,
       sampler: 'ddim' as const,
@@ -96,6 +135,12 @@ describe('settings in a PNG', () => {
     expect(pictureTexts(settings).parameters).toBe(
       `heart, cat face\nSteps: 20, Sampler: DDIM, CFG scale: 3, Seed: 7, Size: 64x48, Model: "a, b", Cache: delta-dit, Version: delta-dit ${packageVersion()}`,
     );
+  });
+
+  it('tell galleries the negative prompt, too', () => {
+    const prompts = { prompts: ['a red fox'], negativePrompt: 'snow' };
+    const { parameters } = pictureTexts({ ...madeUpPrompts(new Draws(6)), ...prompts });
+    expect(parameters?.split('\n').slice(0, 2)).toEqual(['a red fox', 'Negative prompt: snow']);
   });
 });
 
@@ -136,7 +181,7 @@ describe('readSettings refuses', () => {
       /settings are of format 2, written by delta-dit "9\.1\.0"; this is .*, which reads format 1\. Update delta-dit/,
     ));
 
-  const damaged: [string, (settings: StoredSettings) => unknown, RegExp][] = [
+  const damaged: [string, (settings: ClassSettings) => unknown, RegExp][] = [
     ['half of the JSON', (settings) => JSON.stringify(settings).slice(0, 100), /expected JSON/],
     ['a list', () => '[]', /expected a JSON object/],
     ['a key twice', () => '{"format":1,"format":1}', /"format" occurs twice/],
@@ -149,7 +194,7 @@ describe('readSettings refuses', () => {
     ['classes without end', (settings) => ({ ...settings, classes: Array(100_001).fill('a') }), /→ at classes/],
   ];
   it.each(damaged)('%s', async (_, change, text) => {
-    const changed = change(madeUpSettings(new Draws(4)));
+    const changed = change(madeUpClasses(new Draws(4)));
     const json = typeof changed === 'string' ? changed : JSON.stringify(changed);
     await refuses(await pngWith({ 'delta-dit': json }), FormatError, text);
   });
@@ -158,7 +203,7 @@ describe('readSettings refuses', () => {
 describe('parseSettings', () => {
   it('never ends in another error, however its text is broken', () => {
     const draws = new Draws(5);
-    const whole = JSON.stringify(madeUpSettings(draws));
+    const whole = JSON.stringify(madeUpClasses(draws));
     for (let i = 0; i < 300; i++) {
       const at = draws.whole(0, whole.length - 1);
       const broken = whole.slice(0, at) + draws.one(['', '"', '}', '0', 'é', 'null', '\\']) + whole.slice(at + 1);
