@@ -185,7 +185,15 @@ export {
 export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
 export type { DiTCheckpoint } from './models/dit-checkpoint.ts';
 export { DIT_SIZES, type DiTConfig, ditCost, type Numerics } from './models/dit-config.ts';
-export { autoencoderMemory, decoderMemory, ditMemory, type ModelMemory, peakBytes } from './models/memory.ts';
+export {
+  autoencoderMemory,
+  decoderMemory,
+  ditMemory,
+  type ModelMemory,
+  type PixArtMemorySetting,
+  peakBytes,
+  pixArtMemory,
+} from './models/memory.ts';
 export { type MicroConditions, PixArt } from './models/pixart.ts';
 export {
   PixArtBlock,
@@ -200,8 +208,10 @@ export type { T5Checkpoint } from './models/t5-checkpoint.ts';
 export { T5_XXL, type T5EncoderConfig } from './models/t5-config.ts';
 export { T5Encoder } from './models/t5-encoder.ts';
 export type { CaptionEncoder, CaptionOptions, LayerProgress, PromptTokens } from './models/t5-forward.ts';
+export { t5Memory } from './models/t5-memory.ts';
 export { StreamedT5Encoder } from './models/t5-streamed.ts';
 export { TorchGenerator } from './ops/randn.ts';
+export { checkpointMemory, type MemoryRequest } from './pipelines/checkpoint-memory.ts';
 export type { DiTGenerateOptions, DiTResult } from './pipelines/dit-pipeline.ts';
 export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
 export {

@@ -1,13 +1,16 @@
 import { freemem, totalmem } from 'node:os';
 import { WASM_HEAP_BYTES } from '../backend/backends/wasm.ts';
 import { setUpCommand } from '../backend/native/set-up-command.ts';
-import { BackendError, type BackendReport, type DiTCheckpoint, decoderMemory, ditMemory, peakBytes } from '../index.ts';
+import {
+  BackendError,
+  type BackendReport,
+  checkpointMemory,
+  type MemoryRequest,
+  type OpenedCheckpoint,
+  peakBytes,
+} from '../index.ts';
 
-/** What must fit: so many pictures at once, and whether guidance runs the model on both of its halves. */
-export interface MemoryRequest {
-  readonly pictures: number;
-  readonly guided: boolean;
-}
+export type { MemoryRequest } from '../index.ts';
 
 /** Memory that is there for tensors. */
 export interface MemoryLimit {
@@ -49,25 +52,26 @@ export function weightCopies({ name }: Pick<BackendReport, 'name'>): number {
 /**
  * Compares what a run will hold with what there is, before weights are read.
  * @param copies of the weights, as `weightCopies` says
- * @throws BackendError that says how much is needed, how much there is, and what to do.
+ * @throws BackendError that says how much is needed, how much there is, and what to do; what opening the checkpoint's
+ * text encoder throws.
  */
-export function checkMemory(
-  { name, transformer, vae }: Pick<DiTCheckpoint, 'name' | 'transformer' | 'vae'>,
-  { pictures, guided }: MemoryRequest,
+export async function checkMemory(
+  checkpoint: OpenedCheckpoint,
+  request: MemoryRequest,
   limits: readonly MemoryLimit[],
   copies = 1,
-): void {
-  const { config } = transformer;
-  const model = ditMemory(config, guided ? 2 : 1); // of one picture; activations grow with the pictures
-  const decoder = decoderMemory(vae.config, config.inputSize, config.inputSize);
-  const needed = peakBytes({ ...model, activations: pictures * model.activations }, decoder, copies);
-  const limit = limits.find(({ bytes }) => needed > bytes);
+): Promise<void> {
+  const memoryOf = await checkpointMemory(checkpoint);
+  const needed = (pictures: number) => peakBytes(memoryOf({ ...request, pictures }), copies);
+  const { pictures } = request;
+  const limit = limits.find(({ bytes }) => needed(pictures) > bytes);
   if (!limit) return;
-  const spare = Math.min(...limits.map(({ bytes }) => bytes)) - copies * (model.weights + decoder.weights);
-  const fitting = spare < decoder.activations ? 0 : Math.floor(spare / model.activations);
+  const least = Math.min(...limits.map(({ bytes }) => bytes));
+  let fitting = pictures - 1;
+  while (fitting > 0 && needed(fitting) > least) fitting--;
   const advice = [fitting > 0 ? `give --batch-size ${fitting}` : limit.advice, '--force-memory tries it all the same'];
   const what = pictures === 1 ? 'one picture' : `${pictures} pictures at once`;
-  throw memoryError(`${name}: ${what}`, needed, limit, advice);
+  throw memoryError(`${checkpoint.name}: ${what}`, needed(pictures), limit, advice);
 }
 
 /** @param what would take so many bytes @param advice of which one is enough */

@@ -62,7 +62,7 @@ export async function openPainter(
   const checkpoint = await openCheckpoint(path, options);
   try {
     checkSubjects(checkpoint, kind, options);
-    if (!options.forceMemory) checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
+    if (!options.forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
     return checkpoint.pipeline === 'DiTPipeline'
       ? classPainter(await DiTPipeline.fromCheckpoint(checkpoint, options.numerics))
       : promptPainter(await PixArtPipeline.fromCheckpoint(checkpoint, options.numerics), promptSettings(options));

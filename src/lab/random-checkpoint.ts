@@ -1,9 +1,9 @@
+import type { OpenedCheckpoint } from '../../converters/open-checkpoint.ts';
 import type { StoredTensor, TensorArchive } from '../checkpoint/stored-tensor.ts';
 import { OptionError } from '../errors.ts';
 import type { AutoencoderKLConfig } from '../models/autoencoder-config.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { DiT } from '../models/dit.ts';
-import type { DiTCheckpoint } from '../models/dit-checkpoint.ts';
 import { DIT_SIZES, type DiTConfig } from '../models/dit-config.ts';
 import { elementCount, type Shape } from '../shape.ts';
 
@@ -37,10 +37,11 @@ export const DIT_SIZE_NAMES: readonly string[] = SIZES.map(({ name }) => name);
  * @param name one of `DIT_SIZE_NAMES`; case does not matter
  * @throws OptionError for another name
  */
-export function randomCheckpoint(name: string): DiTCheckpoint {
+export function randomCheckpoint(name: string): OpenedCheckpoint {
   const size = SIZES.find((one) => one.name.toLowerCase() === name.toLowerCase());
   if (!size) throw new OptionError(`size: expected one of ${DIT_SIZE_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
   return {
+    pipeline: 'DiTPipeline',
     name: `${size.name} with random weights`,
     numerics: 'original',
     transformer: { config: size.config, archive: randomArchive(DiT.parameterShapes(size.config)) },

@@ -14,6 +14,8 @@ import { type AutoencoderKLConfig, autoencoderScale } from './autoencoder-config
 import { AutoencoderKL, DECODE_TILE_BUDGET } from './autoencoder-kl.ts';
 import { DiT } from './dit.ts';
 import type { DiTConfig } from './dit-config.ts';
+import { PixArt } from './pixart.ts';
+import { PIXART_CAPTION_LENGTH, type PixArtConfig } from './pixart-config.ts';
 
 /** Bytes, everything in float32: checkpoints of 16 bits are widened when they are read. */
 export interface ModelMemory {
@@ -22,7 +24,7 @@ export interface ModelMemory {
   readonly activations: number;
 }
 
-const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+export const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 
 /**
  * A DiT on `samples` latents at once: with guidance twice the pictures.
@@ -32,13 +34,59 @@ export function ditMemory(config: DiTConfig, samples: number): ModelMemory {
   const { hiddenSize, numHeads, mlpRatio, inputSize, patchSize } = config;
   const tokens = (inputSize / patchSize) ** 2;
   const stream = samples * tokens * hiddenSize; // [N,T,D]
-  const scores = samples * numHeads * tokens ** 2; // [N,h,T,T]
-  // at softmax·v: the tokens of the model, of the block, and normed; q|k|v as projected, head-major, and apart; q scaled;
-  // the product; scores and their softmax
-  const attention = (3 + 3 * 3 + 2) * stream + 2 * scores;
+  const attention = selfAttentionFloats(stream, samples * numHeads, tokens);
   // at GELU's last product: the tokens of the model, of the block, after attention, and normed; seven of the inner width
   const mlp = (4 + 7 * mlpRatio) * stream;
   return { weights: weightBytes(DiT.parameterShapes(config)), activations: FLOAT_BYTES * Math.max(attention, mlp) };
+}
+
+/** What a PixArt's forward takes besides its sizes. */
+export interface PixArtMemorySetting {
+  /** Of the latent. Default: `inputSize`. */
+  readonly height?: number;
+  readonly width?: number;
+  /** Caption tokens. Default 120, of which padding is left out that all captions of a run have. */
+  readonly captionLength?: number;
+}
+
+/** A PixArt on `samples` latents at once, their captions included: with guidance twice the pictures. */
+export function pixArtMemory(config: PixArtConfig, samples: number, setting: PixArtMemorySetting = {}): ModelMemory {
+  const { hiddenSize, numHeads, mlpRatio, patchSize, inputSize, captionChannels } = config;
+  const { height = inputSize, width = inputSize, captionLength = PIXART_CAPTION_LENGTH } = setting;
+  const tokens = (height / patchSize) * (width / patchSize);
+  const stream = samples * tokens * hiddenSize; // [N,T,D]
+  const caption = samples * captionLength * hiddenSize; // [N,L,D]
+  // held by the whole run: captions as the text encoder gave them and as projected; positions
+  const held = samples * captionLength * captionChannels + caption + tokens * hiddenSize;
+  const self = selfAttentionFloats(stream, samples * numHeads, tokens);
+  // at softmax·v: the tokens of the model, of the block, and after self-attention; q as projected, head-major, and
+  // scaled; the product; k|v as projected and apart; scores without and with their bias, and their softmax
+  const cross = 7 * stream + 4 * caption + scoreFloats(3, samples * numHeads, tokens, captionLength);
+  // as of a DiT, and the tokens after cross-attention
+  const mlp = (5 + 7 * mlpRatio) * stream;
+  return {
+    weights: weightBytes(PixArt.parameterShapes(config)),
+    activations: FLOAT_BYTES * (held + Math.max(self, cross, mlp)),
+  };
+}
+
+/**
+ * At softmax·v: the tokens of the model, of the block, and normed; q|k|v as projected and apart; q scaled; the product;
+ * scores and their softmax.
+ * @param stream numbers of the tokens [N,T,D] @param heads of all samples
+ */
+function selfAttentionFloats(stream: number, heads: number, tokens: number): number {
+  return (3 + 2 * 3 + 2) * stream + scoreFloats(2, heads, tokens, tokens);
+}
+
+/**
+ * Scores of an attention [heads,queries,keys], in tiles where they would take more than attention's budget: one query's
+ * at least.
+ * @param matrices of that size that are held at once
+ */
+function scoreFloats(matrices: number, heads: number, queries: number, keys: number): number {
+  const row = matrices * heads * keys;
+  return Math.min(queries * row, Math.max(ATTENTION_MEMORY_BUDGET / FLOAT_BYTES, row));
 }
 
 /**
@@ -107,24 +155,21 @@ function resnetFloats(inChannels: number, outChannels: number, positions: number
   return Math.max(4 * inChannels, inChannels + 4 * outChannels) * positions;
 }
 
-/**
- * One head over all positions: input, normed, q, k, v, q scaled, the product; scores and their softmax, in tiles where
- * they would take more than attention's budget: one query's at least.
- */
+/** One head over all positions: input, normed, q, k, v, q scaled, the product; scores and their softmax. */
 function pixelAttentionFloats(channels: number, positions: number): number {
-  const scores = Math.min(2 * positions ** 2, Math.max(ATTENTION_MEMORY_BUDGET / FLOAT_BYTES, 2 * positions));
-  return 7 * channels * positions + scores;
+  return 7 * channels * positions + scoreFloats(2, 1, positions, positions);
 }
 
 /**
- * What a run holds at its peak: all weights, and the larger forward of the two.
+ * What a run holds at its peak: the weights of all its models, and the largest of their forwards.
  * @param weightCopies 2 on WebAssembly, whose XNNPACK keeps a copy of every kernel in an order of its own; else 1
  */
-export function peakBytes(transformer: ModelMemory, decoder: ModelMemory, weightCopies = 1): number {
-  const activations = Math.max(transformer.activations, decoder.activations);
-  return weightCopies * (transformer.weights + decoder.weights) + activations;
+export function peakBytes(models: readonly ModelMemory[], weightCopies = 1): number {
+  const weights = models.reduce((sum, model) => sum + model.weights, 0);
+  return weightCopies * weights + Math.max(...models.map(({ activations }) => activations));
 }
 
-function weightBytes(shapes: ReadonlyMap<string, Shape>): number {
+/** In float32. */
+export function weightBytes(shapes: ReadonlyMap<string, Shape>): number {
   return FLOAT_BYTES * [...shapes.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
 }

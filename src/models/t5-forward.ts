@@ -130,6 +130,11 @@ class HiddenStates {
   }
 }
 
+/** Prompts of so many tokens that go through a layer together. */
+export function groupSize(length: number): number {
+  return Math.max(1, Math.floor(GROUP_TOKENS / length));
+}
+
 /**
  * Splits prompts into groups.
  * @throws ShapeError when they differ in length, OptionError when an id is not in the vocabulary or a mask not 0 or 1.
@@ -143,7 +148,7 @@ export function groupPrompts({ vocabSize }: T5EncoderConfig, prompts: readonly P
     assertEach('T5 token ids', inputIds, `whole numbers from 0 to ${vocabSize - 1}`, (id) => id >= 0 && id < vocabSize);
     assertEach('T5 attention mask', attentionMask, '0 or 1', (value) => value === 0 || value === 1);
   });
-  const size = Math.max(1, Math.floor(GROUP_TOKENS / length));
+  const size = groupSize(length);
   return Array.from({ length: Math.ceil(prompts.length / size) }, (_, i) => prompts.slice(i * size, (i + 1) * size));
 }
 

@@ -5,8 +5,8 @@ import { PIXART_CAPTION_LENGTH } from '../models/pixart-config.ts';
 import type { T5Checkpoint } from '../models/t5-checkpoint.ts';
 import { T5Encoder } from '../models/t5-encoder.ts';
 import type { CaptionEncoder, CaptionOptions } from '../models/t5-forward.ts';
+import { staysOnDisk } from '../models/t5-memory.ts';
 import { StreamedT5Encoder } from '../models/t5-streamed.ts';
-import { elementCount } from '../shape.ts';
 import { preparePrompt } from '../tokenizers/clean-prompt.ts';
 import { type EncodedPrompt, T5Tokenizer } from '../tokenizers/t5-tokenizer.ts';
 import type { EncoderIdentity, PromptEmbeds } from './prompt-embeds.ts';
@@ -27,9 +27,6 @@ export interface TokenizedPrompt extends EncodedPrompt {
   readonly prompt: string;
 }
 
-/** Bytes of float32 weights up to which a text encoder stays in memory; above, it is read from disk for each call. */
-const IN_MEMORY_BYTES = 2 ** 30;
-
 /** Prompts to captions: cleaning, tokenizer, T5. Small encoders are held in memory, large ones run layer by layer. */
 export class PromptEncoder {
   private constructor(
@@ -45,12 +42,9 @@ export class PromptEncoder {
     const checkpoint = await open();
     try {
       const { name, sha256, config, archive } = checkpoint;
-      const shapes = [...T5Encoder.parameterShapes(config).values()];
-      const bytes = 4 * shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
-      const inMemory =
-        bytes > IN_MEMORY_BYTES
-          ? undefined
-          : await withWeights(archive, (weights) => T5Encoder.fromWeights(config, weights));
+      const inMemory = staysOnDisk(config)
+        ? undefined
+        : await withWeights(archive, (weights) => T5Encoder.fromWeights(config, weights));
       return new PromptEncoder(tokenizer, { name, sha256 }, inMemory, open);
     } finally {
       await checkpoint.close();

@@ -101,12 +101,12 @@ describe('decoderMemory', () => {
 });
 
 describe('peakBytes', () => {
-  it('adds all weights, as often as they are held, and the larger forward', () => {
-    const [transformer, decoder] = [
+  it('adds all weights, as often as they are held, and the largest forward', () => {
+    const models = [
       { weights: 100, activations: 7 },
       { weights: 20, activations: 9 },
     ];
-    expect(peakBytes(transformer, decoder)).toBe(129);
-    expect(peakBytes(transformer, decoder, 2)).toBe(249);
+    expect(peakBytes(models)).toBe(129);
+    expect(peakBytes(models, 2)).toBe(249);
   });
 });

@@ -1,12 +1,12 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { detectModel } from '../../../converters/detect-model.ts';
-import { openDiT } from '../../../converters/open-dit.ts';
+import { type OpenedCheckpoint, openCheckpoint } from '../../../converters/open-checkpoint.ts';
 import { MANIFEST_NAME } from '../../checkpoint/manifest.ts';
 import { nodeFolder } from '../../checkpoint/node-folder.ts';
 import { DeltaDiTError } from '../../errors.ts';
-import type { DiTCheckpoint } from '../../models/dit-checkpoint.ts';
-import { decoderMemory, ditMemory, peakBytes } from '../../models/memory.ts';
+import { peakBytes } from '../../models/memory.ts';
+import { checkpointMemory } from '../../pipelines/checkpoint-memory.ts';
 import { type Finding, OK } from './finding.ts';
 
 /**
@@ -59,7 +59,7 @@ async function checkCheckpoint(name: string, folder: string, limits: readonly Me
     return { ...about, status: 'absent', problem: `holds neither ${MANIFEST_NAME} nor model_index.json` };
   }
   try {
-    const checkpoint = await openDiT(folder);
+    const checkpoint = await openCheckpoint(folder);
     try {
       const described = await describe(checkpoint);
       return { ...about, ...described, ...verdict(described.memoryBytes, limits) };
@@ -73,17 +73,16 @@ async function checkCheckpoint(name: string, folder: string, limits: readonly Me
   }
 }
 
-async function describe({ transformer, vae, files }: DiTCheckpoint) {
+async function describe(checkpoint: OpenedCheckpoint) {
+  const { transformer, vae, files } = checkpoint;
   const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
   const tensors = [transformer.archive, vae.archive].flatMap((archive) => [...archive.tensors.values()]);
-  const { config } = transformer;
-  // Guidance runs the model on two halves.
-  const memoryBytes = peakBytes(ditMemory(config, 2), decoderMemory(vae.config, config.inputSize, config.inputSize));
+  const memoryOf = await checkpointMemory(checkpoint);
   return {
     model: detectModel(transformer.archive).description,
     dtypes: [...new Set(tensors.map(({ dtype }) => dtype))].sort(),
     bytes: sizes.reduce((sum, size) => sum + size, 0),
-    memoryBytes,
+    memoryBytes: peakBytes(memoryOf({ pictures: 1, guided: true })),
   };
 }
 
