@@ -34,7 +34,7 @@ const PROMPTS = [
   'slice of pizza',
   'cat face',
   'a red car',
-  'emoji of a penguin',
+  'penguin',
   'strawberry',
   'rainbow',
 ];
