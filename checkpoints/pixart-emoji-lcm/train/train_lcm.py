@@ -1,6 +1,6 @@
 """Latent consistency distillation (arXiv 2310.04378) of the text-to-image demo; resumable.
 
-    python train_lcm.py --work DIR [--steps 800] [--compile]     # after ../../pixart-emoji/train/train_pixart.py
+    python train_lcm.py --work DIR [--steps 300] [--compile]     # after ../../pixart-emoji/train/train_pixart.py
 
 The student learns to jump from any of 50 timesteps to the end of the teacher's guided DDIM path: its answer at t must be
 that of its own moving average one teacher step further. The guidance scale is baked in, so it runs without guidance.
@@ -40,7 +40,7 @@ def consistent(model, x, t, text, mask):
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--lr", type=float, default=3e-4)
     parser.add_argument("--batch", type=int, default=32)
