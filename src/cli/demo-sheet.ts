@@ -37,3 +37,17 @@ export async function labelledSheet(
   });
   return { width: sheet.width, height: sheet.height, data: new Uint8ClampedArray(sheet.bitmap.data) };
 }
+
+/** Sheets one below the other. @param sheets of one width */
+export async function stacked(sheets: readonly PixelImage[]): Promise<PixelImage> {
+  const { Jimp } = await import('jimp');
+  const width = Math.max(...sheets.map((sheet) => sheet.width));
+  const height = sheets.reduce((sum, sheet) => sum + sheet.height, 0);
+  const all = new Jimp({ width, height, color: WHITE });
+  let y = 0;
+  for (const sheet of sheets) {
+    all.composite(Jimp.fromBitmap(bitmap(sheet)), 0, y);
+    y += sheet.height;
+  }
+  return { width, height, data: new Uint8ClampedArray(all.bitmap.data) };
+}

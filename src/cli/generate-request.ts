@@ -63,9 +63,11 @@ function givenOptions(command: Command): Partial<GenerateOptions> {
 }
 
 /** @throws OptionError for what cannot be made, whatever the model; FileError or FormatError for a file of prompts. */
-export async function requested(options: PictureOptions): Promise<GenerateRequest> {
+export async function requested(given: PictureOptions): Promise<GenerateRequest> {
+  const { kind, all: subjects, refused, count, savedNegative } = await subjectsOf(given);
+  const { negativePrompt = savedNegative } = given;
+  const options = negativePrompt === undefined ? given : { ...given, negativePrompt };
   const { compare = false, batchSize = BATCH_SIZE } = options;
-  const { kind, all: subjects, refused, count } = await subjectsOf(options);
   if (batchSize < 1) throw new OptionError(`--batch-size: expected at least 1, got ${batchSize}`);
   const policy = requestedPolicy(options);
   if (compare && !policy) throw new OptionError('--compare: needs a cache method; leave out --cache none');

@@ -31,6 +31,8 @@ export interface Subjects {
   readonly refused: readonly Refused[];
   /** Subjects that were given. */
   readonly count: number;
+  /** The negative prompt that encoded prompts were saved with. */
+  readonly savedNegative?: string | undefined;
 }
 
 /** @throws OptionError unless classes or prompts are given, not both, or for a prompt that says nothing; FileError */
@@ -42,7 +44,10 @@ export async function subjectsOf(options: PictureOptions): Promise<Subjects> {
   if (promptFile !== undefined && embeds !== undefined)
     throw new OptionError('--prompt-file and --embeds: expected one of the two');
   if (classes) return whole('class', classes);
-  if (embeds !== undefined) return whole('prompt', await savedPrompts(embeds, prompt));
+  if (embeds !== undefined) {
+    const { prompts, negativePrompt } = await readPromptTexts(await fileSource(embeds));
+    return { ...whole('prompt', picked(embeds, prompts, prompt)), savedNegative: negativePrompt };
+  }
   const lines = promptFile === undefined ? [] : await readPromptFile(promptFile);
   if (prompt.length + lines.length > 0) return promptsOf(prompt, lines, options);
   throw new OptionError(
@@ -57,8 +62,7 @@ function whole(kind: SubjectKind, texts: readonly string[]): Subjects {
 }
 
 /** @param wanted of the file's prompts; all where it is empty */
-async function savedPrompts(path: string, wanted: readonly string[]): Promise<readonly string[]> {
-  const { prompts } = await readPromptTexts(await fileSource(path));
+function picked(path: string, prompts: readonly string[], wanted: readonly string[]): readonly string[] {
   const missing = wanted.find((prompt) => !prompts.includes(prompt));
   if (missing !== undefined) {
     const held = prompts.slice(0, LISTED).map((text) => JSON.stringify(shortened(text)));

@@ -150,3 +150,58 @@ describe('PixArtPipeline refuses', () => {
     bare.dispose();
   });
 });
+
+describe('PixArtPipeline.describe', () => {
+  it('is what the run reports, before it encodes anything', async () => {
+    const options = { ...RUN, negativePrompt: 'Blue', cache: deltaDiT(), width: 64 };
+    const described = await expectNoLeak(() => pipe.describe(options));
+    const { report } = await pipe.generate(options);
+    expect(report).toMatchObject(described);
+  });
+
+  it('refuses what generate refuses', async () => {
+    await expect(pipe.describe({ ...RUN, prompt: ' ' })).rejects.toThrow(OptionError);
+    await expect(pipe.describe({ ...RUN, width: 31 })).rejects.toThrow(OptionError);
+  });
+});
+
+describe('prompts that are kept', () => {
+  it('are not encoded again, and give the same picture', async () => {
+    const kept = await load();
+    try {
+      const want = await floatsOf(RUN);
+      const encoded = await kept.encodePrompts([...PROMPTS, '']);
+      await kept.keepPrompts(encoded);
+      tf.dispose([encoded.embeds, encoded.mask]);
+      let layers = 0;
+      const { images } = await expectNoLeak(async () => {
+        const made = await kept.generateFloats({ ...RUN, onLayer: () => void layers++ });
+        const got = tf.stack([...made.images]);
+        await expectBitEqual(got, want);
+        tf.dispose([got, ...made.images]);
+        return made;
+      });
+      expect([images.length, layers]).toEqual([2, 0]);
+      await kept.generate({ ...RUN, prompt: 'something new', onLayer: () => void layers++ });
+      expect(layers).toBeGreaterThan(0);
+      want.dispose();
+    } finally {
+      kept.dispose();
+    }
+  });
+
+  it('serve a checkpoint without a text encoder, which says what is missing', async () => {
+    const bare = await load({ openTextEncoder: undefined });
+    try {
+      await expect(bare.generate(RUN)).rejects.toThrow(CheckpointError);
+      const encoded = await pipe.encodePrompts([...PROMPTS, '']);
+      await bare.keepPrompts(encoded);
+      tf.dispose([encoded.embeds, encoded.mask]);
+      const [want, got] = [await pipe.generate(RUN), await bare.generate(RUN)];
+      expect(got.images).toEqual(want.images);
+      expect((await bare.describe(RUN)).prompts).toEqual(want.report.prompts);
+    } finally {
+      bare.dispose();
+    }
+  });
+});

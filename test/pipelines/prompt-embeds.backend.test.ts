@@ -4,7 +4,12 @@ import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import type { StoredTensor } from '../../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FormatError, ShapeError } from '../../src/errors.ts';
-import { type PromptEmbeds, readPromptEmbeds, serialisePromptEmbeds } from '../../src/pipelines/prompt-embeds.ts';
+import {
+  type PromptEmbeds,
+  readPromptEmbeds,
+  readPromptTexts,
+  serialisePromptEmbeds,
+} from '../../src/pipelines/prompt-embeds.ts';
 import { bytesSource } from '../checkpoint/bytes-source.ts';
 import { expectBitEqual } from '../support/compare.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
@@ -61,6 +66,39 @@ describe('encoded prompts', () => {
       expect(source.closed).toBe(true);
       tf.dispose([got.embeds, got.mask, want.embeds, want.mask]);
     });
+  });
+
+  it('come back with their negative prompt, and their texts without a backend', async () => {
+    await expectNoLeak(async () => {
+      const want = sample();
+      const negative = {
+        embeds: randomTensor<tf.Tensor3D>([1, 3, WIDTH], 2),
+        mask: tf.tensor2d([1, 0, 0], [1, 3], 'int32'),
+        prompts: ['blurry'],
+        encoder: want.encoder,
+      };
+      const bytes = await serialisePromptEmbeds({ ...want, negative });
+      const got = await readPromptEmbeds(bytesSource(bytes), WIDTH);
+      await expectBitEqual(got.embeds, want.embeds);
+      await expectBitEqual(got.negative!.embeds, negative.embeds);
+      await expectBitEqual(got.negative!.mask, negative.mask);
+      expect([got.prompts, got.negative!.prompts]).toEqual([PROMPTS, ['blurry']]);
+      const texts = await readPromptTexts(bytesSource(bytes));
+      expect(texts).toEqual({ prompts: PROMPTS, negativePrompt: 'blurry', encoder: want.encoder });
+      expect((await readPromptTexts(bytesSource(await saved()))).negativePrompt).toBeUndefined();
+      for (const half of [got, got.negative!, want, negative]) tf.dispose([half.embeds, half.mask]);
+    });
+  });
+
+  it('have one negative prompt, as wide as they are', async () => {
+    const of = (shape: [number, number, number]) => ({
+      ...sample(),
+      embeds: randomTensor<tf.Tensor3D>(shape, 2),
+      mask: tf.ones<tf.Rank.R2>([shape[0], shape[1]], 'int32'),
+      prompts: Array<string>(shape[0]).fill('x'),
+    });
+    await expect(serialisePromptEmbeds({ ...sample(), negative: of([2, 3, WIDTH]) })).rejects.toThrow(ShapeError);
+    await expect(serialisePromptEmbeds({ ...sample(), negative: of([1, 3, 4]) })).rejects.toThrow(ShapeError);
   });
 
   it('are the same bytes each time', async () => {

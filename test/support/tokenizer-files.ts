@@ -27,7 +27,7 @@ export const readOddStrings = () => JSON.parse(readFileSync(join(SMALL, 'odd.jso
 export function tokenizerFile(name: TokenizerName): string | undefined {
   if (name === 'small') return join(SMALL, 'spiece.model');
   if (name === 't5') return publicFile('t5/spiece.model', "T5's ids equal Google's SentencePiece");
-  const file = join(process.cwd(), 'checkpoints/pixart-emoji/tokenizer/spiece.model');
+  const file = join(process.cwd(), 'checkpoints/pixart-emoji/spiece.model');
   if (existsSync(file)) return file;
   unchecked(`the emoji tokenizer's ids equal Google's SentencePiece (needs ${file})`);
   return undefined;

@@ -1,60 +1,107 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { getBackend } from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
-import { type DiTPipeline, deltaDiT } from '../../index.ts';
+import { deltaDiT, type Painter, type PixelImage } from '../../index.ts';
+import { decodeEach } from '../../pipelines/decode.ts';
+import { allToPixels } from '../../pipelines/image.ts';
 import { compared } from '../compare.ts';
-import { labelledSheet } from '../demo-sheet.ts';
-import { openPipeline } from '../model-options.ts';
+import { labelledSheet, stacked } from '../demo-sheet.ts';
+import { withInterrupt } from '../interrupt.ts';
+import { openPainter, type SubjectKind } from '../open-painter.ts';
+import { packageFolder } from '../package-folder.ts';
 import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
 import { duration } from '../progress.ts';
-
-/** What the demo shows, best first. */
-const SHOWN = ['heart', 'clock', 'cat face', 'monkey face', 'medal', 'book', 'person', 'cloud'];
-const SEED = 7;
+import { type Job, runJobs } from '../run-jobs.ts';
 
 interface DemoOptions {
   readonly output: string;
 }
 
+/** A shipped model and what is shown of it, best first. */
+interface Shown {
+  readonly model: string;
+  readonly kind: SubjectKind;
+  readonly subjects: readonly string[];
+  readonly draw: (painter: Painter, jobs: readonly Job[], signal: AbortSignal) => Promise<readonly Row[]>;
+}
+
+type Row = readonly [name: string, pictures: readonly PixelImage[]];
+
+const PROMPTS = [
+  'a red apple',
+  'a blue heart',
+  'slice of pizza',
+  'cat face',
+  'a red car',
+  'penguin',
+  'strawberry',
+  'rainbow',
+];
+const SHOWN: readonly Shown[] = [
+  {
+    model: 'dit-emoji',
+    kind: 'class',
+    subjects: ['heart', 'clock', 'cat face', 'monkey face', 'medal', 'book', 'person', 'cloud'],
+    draw: uncachedAndCached,
+  },
+  { model: 'pixart-emoji', kind: 'prompt', subjects: PROMPTS, draw: uncachedAndCached },
+  { model: 'pixart-emoji-lcm', kind: 'prompt', subjects: PROMPTS, draw: everyStep },
+];
+const SEED = 7;
+
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('pictures of the shipped model, uncached and with Δ-DiT, in one sheet')
+    .description('pictures of the shipped models, uncached and with Δ-DiT, in one sheet')
     .option('-o, --output <file>', 'PNG file', 'demo.png')
-    .action((options: DemoOptions) => demo(options));
+    .action((options: DemoOptions) => withInterrupt((signal) => demo(options, signal)));
 }
 
-async function demo({ output }: DemoOptions): Promise<void> {
+async function demo({ output }: DemoOptions, signal: AbortSignal): Promise<void> {
   await checkOutput(output, true);
-  const pipe = await openPipeline({ model: 'dit-emoji' });
-  try {
-    await draw(pipe, output);
-  } finally {
-    pipe.dispose();
+  const sheets: PixelImage[] = [];
+  for (const { model, kind, subjects, draw } of SHOWN) {
+    // the text-to-image models are in the repository alone
+    if (!existsSync(join(packageFolder(), 'checkpoints', model, 'manifest.json'))) continue;
+    const painter = await openPainter({ model, quiet: sheets.length > 0 }, kind);
+    // without native code half of the columns keep the wait short
+    const shown = getBackend() === 'tensorflow' ? subjects : subjects.slice(0, subjects.length / 2);
+    const jobs = shown.map((subject) => ({ subject, seed: SEED }));
+    console.log(`${model}: ${shown.join(', ')}`);
+    try {
+      sheets.push(await labelledSheet(shown, await draw(painter, jobs, signal)));
+    } finally {
+      painter.pipe.dispose();
+    }
   }
+  await writeWhole(output, await encodePng(await stacked(sheets), {}));
+  console.log(`Wrote ${output}`);
 }
 
-async function draw(pipe: DiTPipeline, output: string): Promise<void> {
-  const policy = deltaDiT();
-  // without native code half the sheet keeps the wait under a minute
-  const labels = getBackend() === 'tensorflow' ? SHOWN : SHOWN.slice(0, 4);
-  const jobs = labels.map((label) => ({ label, seed: SEED }));
-  const { uncached, cached } = await compared(pipe, jobs, policy, {
-    numInferenceSteps: 20,
-    guidanceScale: undefined,
-    quiet: false,
-  });
-  await writeWhole(
-    output,
-    await encodePng(
-      await labelledSheet(labels, [
-        ['uncached', uncached.images],
-        ['Delta-DiT', cached.images],
-      ]),
-      {},
-    ),
-  );
+async function uncachedAndCached(painter: Painter, jobs: readonly Job[], signal: AbortSignal): Promise<readonly Row[]> {
+  const settings = { numInferenceSteps: 20, guidanceScale: undefined, quiet: false, signal };
+  const { uncached, cached } = await compared(painter, jobs, deltaDiT(), settings);
   const [before, after] = [uncached.report.samplingSeconds, cached.report.samplingSeconds];
   console.log(
-    `${labels.length} pictures in 20 steps: ${duration(before)} uncached, ${duration(after)} with Δ-DiT: ${(before / after).toFixed(2)}× faster.`,
+    `${jobs.length} pictures in 20 steps: ${duration(before)} uncached, ${duration(after)} with Δ-DiT: ${(before / after).toFixed(2)}× faster.`,
   );
-  console.log(`Wrote ${output}`);
+  return [
+    ['uncached', uncached.images],
+    ['Delta-DiT', cached.images],
+  ];
+}
+
+/** What a distilled model makes of its four steps: after each, the picture as it is seen then. */
+async function everyStep(painter: Painter, jobs: readonly Job[], signal: AbortSignal): Promise<readonly Row[]> {
+  const { vae, numerics } = painter.pipe;
+  const rows: Row[] = [];
+  const { report } = await runJobs(painter, jobs, {
+    ...{ numInferenceSteps: 4, guidanceScale: undefined, quiet: false, batchSize: jobs.length, signal },
+    onStep: async ({ step, xStart }) => {
+      const { images } = await decodeEach(vae, xStart(), signal);
+      rows.push([`step ${step + 1} of 4`, await allToPixels(images, numerics)]);
+    },
+  });
+  console.log(`${jobs.length} pictures in 4 steps: ${duration(report.samplingSeconds)}.`);
+  return rows;
 }

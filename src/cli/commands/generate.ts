@@ -17,9 +17,10 @@ export function generateCommand(): Command {
 }
 
 async function generate(given: GenerateOptions, command: Command): Promise<void> {
-  const { options, stored } = await resolved(given, command);
-  if (options.explain) return explain(options, requestedPolicy(options));
-  const request = await requested(options);
+  const { options: wanted, stored } = await resolved(given, command);
+  if (wanted.explain) return explain(wanted, requestedPolicy(wanted));
+  const request = await requested(wanted);
+  const options = { ...wanted, ...request.options };
   const { kind, pictures, seeds } = request;
   const name = options.output ?? (options.promptFile === undefined ? 'out.png' : 'out-{index}.png');
   const output = outputOf(name, kind, pictures, request.total);
@@ -29,8 +30,9 @@ async function generate(given: GenerateOptions, command: Command): Promise<void>
   const files = [...pathsOf(output), ...(preview?.paths ?? []), ...(saveEmbeds === undefined ? [] : [saveEmbeds])];
   await checkFiles(files, options.force ?? false);
   const start = performance.now();
+  const { width, height } = options;
   const painter = await openPainter(options, kind, {
-    pictures: Math.min(request.batchSize, pictures.length),
+    ...{ width, height, pictures: Math.min(request.batchSize, pictures.length) },
     guided: (options.cfgScale ?? options.guidanceScale ?? Number.POSITIVE_INFINITY) > 1,
   });
   const loading = (performance.now() - start) / 1000;
