@@ -132,7 +132,6 @@ export * from './errors.ts';
 export {
   type AnalysedPicture,
   type AnalyseOptions,
-  type AnalyseProgress,
   analyseDeltas,
   type DeltaAnalysis,
   type SpanDeltas,
@@ -147,8 +146,10 @@ export { deltaFigure } from './lab/delta-figure.ts';
 export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
-export { DIT_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
+export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
+export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
+export { countSubjects, type ReportedRun, type SubjectKind } from './lab/subjects.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';
@@ -184,7 +185,7 @@ export {
 } from './models/block.ts';
 export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
 export type { DiTCheckpoint } from './models/dit-checkpoint.ts';
-export { DIT_SIZES, type DiTConfig, ditCost, type Numerics } from './models/dit-config.ts';
+export { DIT_SIZES, type DiTConfig, ditCost, type ModelCost, type Numerics } from './models/dit-config.ts';
 export {
   autoencoderMemory,
   decoderMemory,
@@ -203,7 +204,13 @@ export {
   T2IFinalLayer,
 } from './models/pixart-block.ts';
 export type { PixArtCheckpoint } from './models/pixart-checkpoint.ts';
-export { PIXART_XL_2, type PixArtConfig, type PixArtCost, pixArtCost } from './models/pixart-config.ts';
+export {
+  PIXART_CAPTION_LENGTH,
+  PIXART_XL_2,
+  type PixArtConfig,
+  type PixArtCost,
+  pixArtCost,
+} from './models/pixart-config.ts';
 export type { T5Checkpoint } from './models/t5-checkpoint.ts';
 export { T5_XXL, type T5EncoderConfig } from './models/t5-config.ts';
 export { T5Encoder } from './models/t5-encoder.ts';
@@ -212,7 +219,7 @@ export { t5Memory } from './models/t5-memory.ts';
 export { StreamedT5Encoder } from './models/t5-streamed.ts';
 export { TorchGenerator } from './ops/randn.ts';
 export { checkpointMemory, type MemoryRequest } from './pipelines/checkpoint-memory.ts';
-export type { DiTGenerateOptions, DiTResult } from './pipelines/dit-pipeline.ts';
+export { DIT_DEFAULTS, type DiTGenerateOptions, type DiTResult } from './pipelines/dit-pipeline.ts';
 export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
 export {
   classPainter,
@@ -221,7 +228,7 @@ export {
   type PromptSettings,
   promptPainter,
 } from './pipelines/painter.ts';
-export type { PixArtGenerateOptions, PixArtResult } from './pipelines/pixart-pipeline.ts';
+export { PIXART_DEFAULTS, type PixArtGenerateOptions, type PixArtResult } from './pipelines/pixart-pipeline.ts';
 export {
   type EncoderIdentity,
   type PromptEmbeds,

@@ -64,9 +64,12 @@ export function defaultStageBound(numInferenceSteps: number): number {
   return Math.min(2 * Math.round(0.3 * numInferenceSteps), numInferenceSteps);
 }
 
-/** N_c where none is given: 21 of 28 (Tables 2 and 4), 6 of 28 for few-step models, T ≤ 8 (Table 3). */
+/** Up to so many steps a model counts as one of few steps, which cache less: LCM's 4 in Table 3. */
+export const FEW_STEPS = 8;
+
+/** N_c where none is given: 21 of 28 (Tables 2 and 4), 6 of 28 for few-step models (Table 3). */
 export function defaultCachedBlocks(numInferenceSteps: number, depth: number): number {
-  return Math.round((depth * (numInferenceSteps <= 8 ? 6 : 21)) / 28);
+  return Math.round((depth * (numInferenceSteps <= FEW_STEPS ? 6 : 21)) / 28);
 }
 
 /** N where none is given: 2, as in every setting of the paper; 1 where there is one step only. */

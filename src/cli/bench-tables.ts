@@ -1,10 +1,11 @@
-import type {
-  LatencyReport,
-  MethodQuality,
-  PictureQuality,
-  QualityReport,
-  SimilaritySummary,
-  Spread,
+import {
+  countSubjects,
+  type LatencyReport,
+  type MethodQuality,
+  type PictureQuality,
+  type QualityReport,
+  type SimilaritySummary,
+  type Spread,
 } from '../index.ts';
 
 /** What a bench has measured of a cache method, in Markdown, ratios first. @param model as the user named it */
@@ -14,6 +15,7 @@ export function latencyTable(report: LatencyReport, model: string): string {
   const setting = [
     model,
     `${cache}, ${steps} steps of ${report.sampler}, guidance ${report.guidanceScale}`,
+    ...(report.width === undefined ? [] : [`${report.width} × ${report.height} px`]),
     `${report.batchSize} at once, ${report.pairs.length} ${report.pairs.length === 1 ? 'pair' : 'pairs'}`,
   ];
   return markdown([
@@ -37,13 +39,13 @@ export function latencyTable(report: LatencyReport, model: string): string {
 export function qualityTable(report: QualityReport): string {
   const { methods, seeds, sampler, guidanceScale, batchSize } = report;
   const columns = qualityColumns(report);
-  const summaries = methods.flatMap((row) => [row.toUncached ?? [], row.toReference].flat());
+  const summaries = methods.flatMap((row) => [row.toUncached ?? [], row.toReference ?? []].flat());
   const identical = summaries.some(({ psnr }) => psnr.identical > 0);
   const rows = methods.map((row) => columns.map(([, cell]) => cell(row)));
   return [
     markdown([columns.map(([head]) => head), ...rows]),
     '',
-    `${seeds.length} pictures over ${new Set(report.classLabels).size} classes, ${sampler}, guidance ${guidanceScale}, ` +
+    `${seeds.length} pictures over ${countSubjects(report.subjects, report.subjectKind)}, ${sampler}, guidance ${guidanceScale}, ` +
       `batches of ${batchSize}, the same initial noise for all. Ratios are uncached ÷ method. PSNR in dB: mean ± standard ` +
       'deviation (median) over the pictures; SSIM: mean.' +
       (identical ? ' Identical pictures (=) count in the median alone: their PSNR is infinite.' : ''),
@@ -53,22 +55,30 @@ export function qualityTable(report: QualityReport): string {
 type Column = readonly [head: string, cell: (row: MethodQuality) => string];
 
 function qualityColumns({ methods, numInferenceSteps, reference }: QualityReport): readonly Column[] {
-  const [plain, best] = [`${numInferenceSteps} steps`, `${reference.numInferenceSteps} steps`];
-  const rival = methods.find((row) => row.cache === null && row.numInferenceSteps < numInferenceSteps);
-  const nearerThan = (other: MethodQuality): Column => [
-    `nearer to ${best} than ${other.method}`,
-    (row) => (row === other ? '–' : String(nearer(row, other))),
-  ];
   return [
     ['method', (row) => row.method],
     ['MACs ratio', (row) => row.macsRatio.toFixed(2)],
     ['latency ratio', (row) => row.latencyRatio.toFixed(2)],
-    [`PSNR to ${plain}`, (row) => psnrCell(row.toUncached)],
-    [`SSIM to ${plain}`, (row) => ssimCell(row.toUncached)],
-    [`PSNR to ${best}`, (row) => psnrCell(row.toReference)],
-    [`SSIM to ${best}`, (row) => ssimCell(row.toReference)],
-    ...(rival ? [nearerThan(rival)] : []),
+    ...similarityColumns(`${numInferenceSteps} steps`, (row) => row.toUncached),
+    ...(reference ? referenceColumns(`${reference.numInferenceSteps} steps`, methods, numInferenceSteps) : []),
     ['s a picture', (row) => threeDigits(row.secondsPerPicture)],
+  ];
+}
+
+/** To the reference, and how many pictures are nearer to it than those of the fewer steps. */
+function referenceColumns(name: string, methods: readonly MethodQuality[], numInferenceSteps: number): Column[] {
+  const rival = methods.find((row) => row.cache === null && row.numInferenceSteps < numInferenceSteps);
+  const nearerThan = (other: MethodQuality): Column => [
+    `nearer to ${name} than ${other.method}`,
+    (row) => (row === other ? '–' : String(nearer(row, other))),
+  ];
+  return [...similarityColumns(name, (row) => row.toReference), ...(rival ? [nearerThan(rival)] : [])];
+}
+
+function similarityColumns(name: string, of: (row: MethodQuality) => SimilaritySummary | null): Column[] {
+  return [
+    [`PSNR to ${name}`, (row) => psnrCell(of(row))],
+    [`SSIM to ${name}`, (row) => ssimCell(of(row))],
   ];
 }
 
@@ -85,7 +95,7 @@ function ssimCell(summary: SimilaritySummary | null): string {
 
 /** How many of the pictures are nearer to the reference, by PSNR, than the other method's. */
 function nearer(row: MethodQuality, other: MethodQuality): number {
-  const decibels = (picture: PictureQuality | undefined) => picture?.toReference.psnr ?? 0;
+  const decibels = (picture: PictureQuality | undefined) => picture?.toReference?.psnr ?? 0;
   return row.pictures.filter((picture, i) => decibels(picture) > decibels(other.pictures[i])).length;
 }
 

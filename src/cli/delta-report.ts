@@ -1,6 +1,6 @@
 import { version_core } from '@tensorflow/tfjs-core';
 import { defaultStageBound } from '../cache/stage-planner.ts';
-import { DELTA_MEASURES, type DeltaAnalysis, type DiTPipeline, type Region } from '../index.ts';
+import { DELTA_MEASURES, type DeltaAnalysis, type Painter, type Region } from '../index.ts';
 import { packageVersion } from './package-folder.ts';
 import { aligned } from './table.ts';
 
@@ -8,7 +8,7 @@ import { aligned } from './table.ts';
 const DIGITS = 6;
 
 /** The analysis as a JSON file, with what made it and what its fields mean. */
-export function analysisJson(pipe: DiTPipeline, analysis: DeltaAnalysis): string {
+export function analysisJson({ pipe }: Painter, analysis: DeltaAnalysis): string {
   const { timesteps, rows, blocks, spans, ...settings } = analysis;
   const content = {
     format: 'delta-dit-analysis',
@@ -18,7 +18,7 @@ export function analysisJson(pipe: DiTPipeline, analysis: DeltaAnalysis): string
       ...settings,
       sha256: pipe.sha256,
       numInferenceSteps: timesteps.length,
-      classes: settings.classLabels.map((label) => pipe.labels[label] ?? String(label)),
+      ...('labels' in pipe ? { classes: settings.subjects.map((label) => pipe.labels[Number(label)] ?? label) } : {}),
       cache: null,
       dtype: 'float32',
       rng: 'torch-cpu',
@@ -51,10 +51,10 @@ function linesOf(json: string): string {
 }
 
 /** What Δ-Cache would get wrong in either stage of Δ-DiT, in words. */
-export function analysisSummary({ rows, timesteps, classLabels, blocks, spans }: DeltaAnalysis): string {
+export function analysisSummary({ rows, timesteps, subjects, blocks, spans }: DeltaAnalysis): string {
   const steps = timesteps.length;
   const bound = defaultStageBound(steps);
-  const measured = `${classLabels.length} pictures × ${rows / classLabels.length} guidance halves, ${steps} steps, ${blocks.length} blocks, uncached`;
+  const measured = `${subjects.length} pictures × ${rows / subjects.length} guidance halves, ${steps} steps, ${blocks.length} blocks, uncached`;
   const stages = [
     { title: `steps 1–${bound - 1}`, from: 1, to: bound },
     { title: `steps ${bound}–${steps - 1}`, from: bound, to: steps },

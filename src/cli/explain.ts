@@ -1,41 +1,62 @@
 import {
   type CachePlan,
   type CachePolicy,
-  type DiTConfig,
+  DIT_DEFAULTS,
   ditCost,
   drawPlan,
-  openDiT,
+  type ModelCost,
+  type OpenedCheckpoint,
+  openCheckpoint,
+  PIXART_DEFAULTS,
   planCost,
   uncachedPlan,
 } from '../index.ts';
 import { checkSteps, LINEAR_SCHEDULE } from '../schedulers/noise-schedule.ts';
-import { type ModelOptions, modelPath, refuseUnreadLayout } from './model-options.ts';
+import { type CaptionedCost, captionedCost } from './captioned-cost.ts';
+import { modelPath, refuseUnreadLayout } from './model-options.ts';
+import { checkSubjects, modelName, type PainterOptions } from './open-painter.ts';
 
-interface ExplainOptions extends ModelOptions {
+interface ExplainOptions extends PainterOptions {
+  readonly class?: readonly string[];
+  readonly prompt?: readonly string[];
   readonly steps?: number;
+  readonly cfgScale?: number;
+  readonly guidanceScale?: number;
   readonly json?: boolean;
 }
 
 /** Prints the plan of steps × blocks and its MACs; reads no weights. */
 export async function explain(options: ExplainOptions, policy: CachePolicy | undefined): Promise<void> {
-  const path = modelPath(options.model);
+  const named = options.prompt ? 'prompt' : options.class && 'class';
+  const path = modelPath(modelName(options, named ?? 'class'));
   refuseUnreadLayout(path, options);
-  const checkpoint = await openDiT(path, options);
+  const checkpoint = await openCheckpoint(path, options);
   try {
-    const { config } = checkpoint.transformer;
-    const { steps = checkpoint.defaults.numInferenceSteps ?? 50 } = options;
+    const isDiT = checkpoint.pipeline === 'DiTPipeline';
+    checkSubjects(checkpoint, named ?? (isDiT ? 'class' : 'prompt'), options);
+    const defaults = isDiT ? DIT_DEFAULTS : PIXART_DEFAULTS;
+    const { steps = checkpoint.defaults.numInferenceSteps ?? defaults.numInferenceSteps } = options;
     checkSteps(steps, LINEAR_SCHEDULE.numTrainTimesteps);
-    const setting = { numInferenceSteps: steps, depth: config.depth };
+    const setting = { numInferenceSteps: steps, depth: checkpoint.transformer.config.depth };
     const plan = policy?.plan(setting) ?? uncachedPlan(setting);
     const say = options.json ? planJson : planText;
-    console.log(say(policy?.name ?? null, plan, config));
+    console.log(say(policy?.name ?? null, plan, await costOf(checkpoint, options)));
   } finally {
     await checkpoint.close();
   }
 }
 
-function planText(cache: string | null, plan: CachePlan, config: DiTConfig): string {
-  const { macs, uncachedMacs } = costs(plan, config);
+type ExplainedCost = CaptionedCost | { readonly cost: ModelCost };
+
+async function costOf(checkpoint: OpenedCheckpoint, options: ExplainOptions): Promise<ExplainedCost> {
+  if (checkpoint.pipeline === 'DiTPipeline') return { cost: ditCost(checkpoint.transformer.config) };
+  const { guidanceScale = PIXART_DEFAULTS.guidanceScale } = checkpoint.defaults;
+  const isGuided = (options.cfgScale ?? options.guidanceScale ?? guidanceScale) > 1;
+  return captionedCost(checkpoint, options, isGuided);
+}
+
+function planText(cache: string | null, plan: CachePlan, explained: ExplainedCost): string {
+  const { macs, uncachedMacs } = costs(plan, explained);
   const giga = (count: number) => `${(count / 1e9).toFixed(3)} G`;
   return [
     `${cache ?? 'no cache'}: steps from noise, one column a block; # computed, + computed and recorded, . reused`,
@@ -44,14 +65,25 @@ function planText(cache: string | null, plan: CachePlan, config: DiTConfig): str
     `  linear layers   ${giga(macs.linear)} (${giga(uncachedMacs.linear)})`,
     `  with attention  ${giga(macs.withAttention)} (${giga(uncachedMacs.withAttention)})`,
     `  ${macs.macsRatio.toFixed(2)}× fewer`,
+    ...('caption' in explained ? [`  ${sizeText(explained)}`] : []),
   ].join('\n');
 }
 
-function planJson(cache: string | null, plan: CachePlan, config: DiTConfig): string {
-  return JSON.stringify({ cache, plan, ...costs(plan, config) });
+function sizeText({ paintedWidth, paintedHeight, captionLength, caption }: CaptionedCost): string {
+  const whose = {
+    prompts: 'what the prompts have',
+    longest: 'the longest that the model takes; --prompt counts its own',
+    'no tokenizer': 'the longest that the model takes: without a tokenizer the prompts’ own are not known',
+  }[caption];
+  return `painted at ${paintedWidth} × ${paintedHeight} px, ${captionLength} caption tokens (${whose})`;
 }
 
-function costs(plan: CachePlan, config: DiTConfig) {
+function planJson(cache: string | null, plan: CachePlan, explained: ExplainedCost): string {
+  const { cost: _, ...size } = explained;
+  return JSON.stringify({ cache, plan, ...costs(plan, explained), ...size });
+}
+
+function costs(plan: CachePlan, { cost }: ExplainedCost) {
   const uncached = uncachedPlan({ numInferenceSteps: plan.steps.length, depth: plan.depth });
-  return { macs: planCost(plan, ditCost(config)), uncachedMacs: planCost(uncached, ditCost(config)) };
+  return { macs: planCost(plan, cost), uncachedMacs: planCost(uncached, cost) };
 }

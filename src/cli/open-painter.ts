@@ -76,7 +76,7 @@ function promptSettings({ negativePrompt, width, height, cleanPrompt }: PromptOp
 }
 
 /** @throws OptionError for a model that paints something else than it is asked to. */
-function checkSubjects({ pipeline, name }: OpenedCheckpoint, kind: SubjectKind, options: PromptOptions): void {
+export function checkSubjects({ pipeline, name }: OpenedCheckpoint, kind: SubjectKind, options: PromptOptions): void {
   if (pipeline === 'PixArtPipeline') {
     if (kind === 'class') throw new OptionError(`--class: ${name} is a PixArt, which paints prompts; give --prompt`);
     return;

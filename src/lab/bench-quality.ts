@@ -1,17 +1,24 @@
 import { checkWhole } from '../cache/stage-planner.ts';
 import { OptionError } from '../errors.ts';
-import type { DiTGenerateOptions, DiTPipeline } from '../pipelines/dit-pipeline.ts';
 import type { PixelImage } from '../pipelines/image.ts';
-import type { DiTRunDescription } from '../pipelines/report.ts';
+import type { Painter, PaintOptions } from '../pipelines/painter.ts';
+import type { RunDescription } from '../pipelines/report.ts';
+import type { SamplerName } from '../schedulers/samplers.ts';
 import { paperMethods, type SamplingMethod, uncachedSteps } from './bench-methods.ts';
 import { type BenchProgress, BlockCount } from './bench-progress.ts';
 import { type BenchPicture, type MethodQuality, MethodTally } from './method-tally.ts';
+import { prepareSubjects, type ReportedRun, reportedRun, subjectsInTurn } from './subjects.ts';
 
 export interface QualityOptions
-  extends Pick<DiTGenerateOptions, 'numInferenceSteps' | 'guidanceScale' | 'sampler' | 'signal'> {
-  /** A picture each, its class the next one in turn. Default 0 … 63. */
+  extends Pick<PaintOptions, 'numInferenceSteps' | 'guidanceScale' | 'sampler' | 'signal'> {
+  /** A picture each, its subject the next one in turn. Default 0 … 63. */
   readonly seeds?: readonly number[] | undefined;
-  /** Uncached steps of the picture that all are judged by. Default 250, as facebookresearch/DiT samples. */
+  /** Classes or prompts. Default: all classes. */
+  readonly subjects?: readonly string[] | undefined;
+  /**
+   * Uncached steps of the picture that all are judged by. Default 250, as facebookresearch/DiT samples; under the samplers
+   * of an LCM none, since a model that was distilled to take few steps does not paint better in many.
+   */
   readonly referenceSteps?: number | undefined;
   /** What is compared, besides the uncached model. Default: `paperMethods`. */
   readonly methods?: readonly SamplingMethod[] | undefined;
@@ -31,19 +38,19 @@ export interface MethodPictures {
 }
 
 /** How far methods move pictures, each made from the same initial noise. */
-export interface QualityReport
-  extends Pick<
-    DiTRunDescription,
-    'model' | 'backend' | 'numerics' | 'sampler' | 'guidanceScale' | 'seeds' | 'classLabels'
-  > {
+export interface QualityReport extends ReportedRun, Pick<RunDescription, 'seeds'> {
+  /** One a picture, as the seeds. */
+  readonly subjects: readonly string[];
   readonly numInferenceSteps: number;
   readonly batchSize: number;
-  readonly reference: { readonly numInferenceSteps: number; readonly secondsPerPicture: number };
+  /** Null where there is none. */
+  readonly reference: { readonly numInferenceSteps: number; readonly secondsPerPicture: number } | null;
   /** The uncached model first. */
   readonly methods: readonly MethodQuality[];
 }
 
 const DEFAULT_SEEDS = Array.from({ length: 64 }, (_, i) => i);
+const DEFAULT_REFERENCE_STEPS = 250;
 /** Of the models' noise schedules. */
 const MAX_STEPS = 1000;
 const MAX_BATCH_SIZE = 256;
@@ -51,64 +58,89 @@ const MAX_BATCH_SIZE = 256;
 /**
  * Makes the same pictures by every method, from the same initial noise, and compares them, as 8-bit pixels, with the
  * uncached model's and with those of many uncached steps. All methods take turns batch by batch, so that a machine that
- * slows down favours none. Under a sampler that adds noise, the noise of the steps differs where their number does.
+ * slows down favours none. Under a sampler that adds noise at each step, methods of as many steps as the uncached model
+ * get the same noise, too; for others the same numbers fall on other timesteps. Prompts are encoded once, before.
  * @throws OptionError for options out of range; AbortError when stopped.
  */
-export async function benchQuality(pipe: DiTPipeline, options: QualityOptions = {}): Promise<QualityReport> {
-  const { referenceSteps = 250, batchSize = 8, guidanceScale, sampler } = options;
-  const { numInferenceSteps = pipe.defaults.numInferenceSteps } = options;
-  const pictures = picturesOf(options.seeds ?? DEFAULT_SEEDS, pipe.transformer.config.numClasses);
-  const described = pipe.describe({ ...inputsOf(pictures), numInferenceSteps, guidanceScale, sampler });
-  checkWhole('referenceSteps', referenceSteps, numInferenceSteps, MAX_STEPS, 'at least the steps that it judges');
+export async function benchQuality(painter: Painter, options: QualityOptions = {}): Promise<QualityReport> {
+  const { batchSize = 8, guidanceScale, sampler } = options;
+  const { numInferenceSteps = painter.pipe.defaults.numInferenceSteps } = options;
+  const pictures = picturesOf(painter, options);
+  const subjects = subjectsOf(pictures);
+  const run = { numInferenceSteps, guidanceScale, sampler, seed: pictures.map(({ seed }) => seed) };
+  const described = await painter.describe(subjects, run);
   checkWhole('batchSize', batchSize, 1, MAX_BATCH_SIZE, 'pictures that run together');
-
-  const { depth } = pipe.transformer.config;
-  const { methods = paperMethods({ numInferenceSteps, depth }) } = options;
-  const tallyOf = (method: SamplingMethod) => new MethodTally(method, pipe.plan(method));
-  const [reference, uncached] = [tallyOf(uncachedSteps(referenceSteps)), tallyOf(uncachedSteps(numInferenceSteps))];
-  const others = methods.map(tallyOf);
-  const blocks = [reference, uncached, ...others].reduce((sum, tally) => sum + tally.blocks, 0);
-  const count = new BlockCount(pictures.length * blocks, options.onProgress);
+  const tallies = talliesOf(painter, options, numInferenceSteps, described.sampler);
+  const { reference, uncached, others } = tallies;
+  if (reference) await painter.describe(subjects, { ...run, ...reference.method }); // the sampler may take fewer steps
+  await prepareSubjects(painter, subjects, options);
+  const count = new BlockCount(pictures.length * blocksOf(tallies), options.onProgress);
 
   for (let first = 0; first < pictures.length; first += batchSize) {
     const batch = pictures.slice(first, first + batchSize);
-    const made = (tally: MethodTally) => make(pipe, tally, batch, { ...options, first, count });
-    const best = await made(reference);
+    const made = (tally: MethodTally) => make(painter, tally, batch, { ...options, first, count });
+    const best = reference && (await made(reference));
     const plain = await made(uncached);
     uncached.compare(batch, plain, { reference: best, uncached: null });
     for (const tally of others) tally.compare(batch, await made(tally), { reference: best, uncached: plain });
   }
-  const secondsPerPicture = reference.secondsPer(pictures.length);
   return {
-    ...settingOf(described),
-    numInferenceSteps,
-    batchSize,
-    reference: { numInferenceSteps: referenceSteps, secondsPerPicture },
+    ...reportedRun(described),
+    ...{ seeds: described.seeds, subjects, numInferenceSteps, batchSize },
+    reference: reference && {
+      numInferenceSteps: reference.method.numInferenceSteps,
+      secondsPerPicture: reference.secondsPer(pictures.length),
+    },
     methods: [uncached, ...others].map((tally) => tally.row(uncached)),
   };
 }
 
-function picturesOf(seeds: readonly number[], numClasses: number): readonly BenchPicture[] {
+interface Tallies {
+  readonly reference: MethodTally | null;
+  readonly uncached: MethodTally;
+  readonly others: readonly MethodTally[];
+}
+
+function talliesOf(
+  { pipe }: Painter,
+  options: QualityOptions,
+  numInferenceSteps: number,
+  sampler: SamplerName,
+): Tallies {
+  const isConsistency = sampler === 'lcm' || sampler === 'lcm-original';
+  const { referenceSteps = isConsistency ? undefined : DEFAULT_REFERENCE_STEPS } = options;
+  if (referenceSteps !== undefined)
+    checkWhole('referenceSteps', referenceSteps, numInferenceSteps, MAX_STEPS, 'at least the steps that it judges');
+  const { methods = paperMethods({ numInferenceSteps, depth: pipe.transformer.config.depth }) } = options;
+  const tallyOf = (method: SamplingMethod) => new MethodTally(method, pipe.plan(method));
+  return {
+    reference: referenceSteps === undefined ? null : tallyOf(uncachedSteps(referenceSteps)),
+    uncached: tallyOf(uncachedSteps(numInferenceSteps)),
+    others: methods.map(tallyOf),
+  };
+}
+
+/** For one picture and guidance half. */
+function blocksOf({ reference, uncached, others }: Tallies): number {
+  return [uncached, ...others].reduce((sum, tally) => sum + tally.blocks, reference?.blocks ?? 0);
+}
+
+function picturesOf(painter: Painter, options: QualityOptions): readonly BenchPicture[] {
+  const { seeds = DEFAULT_SEEDS } = options;
   if (seeds.length === 0) throw new OptionError('seeds: expected at least one, got none');
-  return seeds.map((seed, i) => ({ classLabel: i % numClasses, seed }));
+  const subjects = subjectsInTurn(painter, options.subjects, seeds.length);
+  return seeds.map((seed, i) => ({ subject: subjects[i] ?? '', seed }));
 }
 
-function inputsOf(pictures: readonly BenchPicture[]): { classLabels: number[]; seed: number[] } {
-  return { classLabels: pictures.map(({ classLabel }) => classLabel), seed: pictures.map(({ seed }) => seed) };
-}
-
-type SharedSetting = 'model' | 'backend' | 'numerics' | 'sampler' | 'guidanceScale' | 'seeds' | 'classLabels';
-
-function settingOf(described: DiTRunDescription): Pick<DiTRunDescription, SharedSetting> {
-  const { model, backend, numerics, sampler, guidanceScale, seeds, classLabels } = described;
-  return { model, backend, numerics, sampler, guidanceScale, seeds, classLabels };
+function subjectsOf(pictures: readonly BenchPicture[]): string[] {
+  return pictures.map(({ subject }) => subject);
 }
 
 type BatchOptions = QualityOptions & { readonly first: number; readonly count: BlockCount };
 
 /** A batch by one method; its time is noted. */
 async function make(
-  pipe: DiTPipeline,
+  painter: Painter,
   tally: MethodTally,
   batch: readonly BenchPicture[],
   { first, count, guidanceScale, sampler, signal, onPictures }: BatchOptions,
@@ -116,7 +148,8 @@ async function make(
   const { name, numInferenceSteps, cache } = tally.method;
   const onStep = count.steps(tally.plan, `${name}, pictures ${first + 1}–${first + batch.length}`, batch.length);
   const method = { numInferenceSteps, cache, guidanceScale, sampler };
-  const { images, report } = await pipe.generate({ ...inputsOf(batch), ...method, signal, onStep });
+  const seed = batch.map((picture) => picture.seed);
+  const { images, report } = await painter.paint(subjectsOf(batch), { ...method, seed, signal, onStep });
   tally.spend(report.samplingSeconds);
   await onPictures?.({ method: name, first, images });
   return images;

@@ -2,6 +2,7 @@ import type { DeltaAnalysis } from './analyse.ts';
 import type { ScaleKind } from './colour-scale.ts';
 import type { DeltaMeasure } from './delta-series.ts';
 import { type Axis, heatMapDefinitions, heatMapPanel, text } from './heat-map.ts';
+import { countSubjects } from './subjects.ts';
 import { svgElement, svgText } from './svg.ts';
 
 interface Panel {
@@ -69,15 +70,15 @@ export function deltaFigure(analysis: DeltaAnalysis): string {
 
 /** Two lines. */
 function describe(analysis: DeltaAnalysis): string[] {
-  const { rows, classLabels, timesteps, sampler, eta, guidanceScale, numerics, backend } = analysis;
+  const { rows, subjects, timesteps, sampler, eta, guidanceScale, numerics, backend } = analysis;
   const count = (n: number, one: string, more: string) => `${n} ${n === 1 ? one : more}`;
-  const pictures = count(classLabels.length, 'picture', 'pictures');
-  const classes = count(new Set(classLabels).size, 'class', 'classes');
-  const halves = rows > classLabels.length ? 'both guidance halves' : 'the conditional half';
+  const pictures = count(subjects.length, 'picture', 'pictures');
+  const kinds = countSubjects(subjects, analysis.subjectKind);
+  const halves = rows > subjects.length ? 'both guidance halves' : 'the conditional half';
   const steps = count(timesteps.length, 'step', 'steps');
   return [
     `uncached · ${steps} of ${sampler}${eta > 0 ? `, η ${eta}` : ''} · guidance ${guidanceScale} · ${numerics} numerics on ${backend}`,
-    `mean over ${halves} of ${pictures} of ${classes} · grey: no step before`,
+    `mean over ${halves} of ${pictures} of ${kinds} · grey: no step before`,
   ];
 }
 

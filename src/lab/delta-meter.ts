@@ -27,7 +27,7 @@ export interface DeltaReading extends DeltaMeasures {
   readonly step: number;
   /** Index into the meter's spans. */
   readonly span: number;
-  /** Index into the model's batch: all pictures of the conditional half, then those of the other. */
+  /** Index into the model's batch: all pictures in one guidance half, then in the other. */
   readonly row: number;
 }
 

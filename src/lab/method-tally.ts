@@ -4,14 +4,16 @@ import type { SamplingMethod } from './bench-methods.ts';
 import { type Similarity, type SimilaritySummary, similarityOf, summaryOf } from './bench-similarity.ts';
 
 export interface BenchPicture {
-  readonly classLabel: number;
+  /** A class or a prompt. */
+  readonly subject: string;
   readonly seed: number;
 }
 
 export interface PictureQuality extends BenchPicture {
   /** Null for the uncached model itself. */
   readonly toUncached: Similarity | null;
-  readonly toReference: Similarity;
+  /** Null where there is no reference. */
+  readonly toReference: Similarity | null;
 }
 
 /** A row of the comparison. */
@@ -27,15 +29,15 @@ export interface MethodQuality {
   readonly secondsPerPicture: number;
   /** To the uncached picture; null for the uncached model itself. */
   readonly toUncached: SimilaritySummary | null;
-  /** To the picture of many uncached steps. */
-  readonly toReference: SimilaritySummary;
+  /** To the picture of many uncached steps; null where there is none. */
+  readonly toReference: SimilaritySummary | null;
   readonly pictures: readonly PictureQuality[];
 }
 
 /** Pictures of one batch to compare with: uncached, and of many uncached steps. */
 export interface Originals {
   readonly uncached: readonly PixelImage[] | null;
-  readonly reference: readonly PixelImage[];
+  readonly reference: readonly PixelImage[] | null;
 }
 
 /** What one method has made and spent so far. */
@@ -63,16 +65,16 @@ export class MethodTally {
 
   compare(pictures: readonly BenchPicture[], images: readonly PixelImage[], originals: Originals): void {
     for (const [i, picture] of pictures.entries()) {
-      const [image, uncached, reference] = [images[i], originals.uncached?.[i], originals.reference[i]];
-      if (!image || !reference) throw new RangeError(`${this.method.name}: picture ${i} was not made`);
-      const toUncached = uncached ? similarityOf(image, uncached) : null;
-      this.compared.push({ ...picture, toUncached, toReference: similarityOf(image, reference) });
+      const image = images[i];
+      if (!image) throw new RangeError(`${this.method.name}: picture ${i} was not made`);
+      const similarityTo = (made: readonly PixelImage[] | null) => (made?.[i] ? similarityOf(image, made[i]) : null);
+      const [toUncached, toReference] = [similarityTo(originals.uncached), similarityTo(originals.reference)];
+      this.compared.push({ ...picture, toUncached, toReference });
     }
   }
 
   row(uncached: MethodTally): MethodQuality {
     const { name, numInferenceSteps, cache } = this.method;
-    const toUncached = this.compared.flatMap((picture) => picture.toUncached ?? []);
     return {
       method: name,
       numInferenceSteps,
@@ -80,9 +82,14 @@ export class MethodTally {
       macsRatio: uncached.blocks / this.blocks,
       latencyRatio: uncached.seconds / this.seconds,
       secondsPerPicture: this.secondsPer(this.compared.length),
-      toUncached: toUncached.length > 0 ? summaryOf(toUncached) : null,
-      toReference: summaryOf(this.compared.map(({ toReference }) => toReference)),
+      toUncached: summaryOrNull(this.compared.map(({ toUncached }) => toUncached)),
+      toReference: summaryOrNull(this.compared.map(({ toReference }) => toReference)),
       pictures: this.compared,
     };
   }
+}
+
+function summaryOrNull(similarities: readonly (Similarity | null)[]): SimilaritySummary | null {
+  const known = similarities.filter((one) => one !== null);
+  return known.length > 0 ? summaryOf(known) : null;
 }

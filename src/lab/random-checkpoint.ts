@@ -1,62 +1,96 @@
 import type { OpenedCheckpoint } from '../../converters/open-checkpoint.ts';
-import type { StoredTensor, TensorArchive } from '../checkpoint/stored-tensor.ts';
+import { ORIGINAL_SCHEDULER } from '../../converters/pixart-configs.ts';
 import { OptionError } from '../errors.ts';
 import type { AutoencoderKLConfig } from '../models/autoencoder-config.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { DiT } from '../models/dit.ts';
 import { DIT_SIZES, type DiTConfig } from '../models/dit-config.ts';
-import { elementCount, type Shape } from '../shape.ts';
+import { PixArt } from '../models/pixart.ts';
+import { interpolationScaleOf, PIXART_XL_2, type PixArtConfig } from '../models/pixart-config.ts';
+import { randomArchive } from './random-archive.ts';
 
 type Width = keyof typeof DIT_SIZES;
 const WIDTHS = Object.keys(DIT_SIZES) as readonly Width[];
 // DiT_models of facebookresearch/DiT models.py, on the latents of pictures of 256 and 512 px
 const PATCH_SIZES = [2, 4, 8];
-const IMAGE_SIZES = [256, 512];
+const DIT_PIXELS = [256, 512];
+// the released checkpoints of PixArt-α
+const PIXART_PIXELS = [256, 512, 1024];
 
 interface NamedSize {
   readonly name: string;
-  readonly config: DiTConfig;
+  readonly open: () => OpenedCheckpoint;
 }
 
-const SIZES: readonly NamedSize[] = WIDTHS.flatMap((width) =>
-  PATCH_SIZES.flatMap((patchSize) =>
-    IMAGE_SIZES.map((pixels) => ({
-      name: `DiT-${width}/${patchSize}-${pixels}`,
-      config: imageNetConfig(width, patchSize, pixels),
-    })),
+const SIZES: readonly NamedSize[] = [
+  ...WIDTHS.flatMap((width) =>
+    PATCH_SIZES.flatMap((patchSize) =>
+      DIT_PIXELS.map((pixels) => {
+        const name = `DiT-${width}/${patchSize}-${pixels}`;
+        return { name, open: () => randomDiT(name, imageNetConfig(width, patchSize, pixels)) };
+      }),
+    ),
   ),
-);
+  ...PIXART_PIXELS.map((pixels) => {
+    const name = `PixArt-XL/2-${pixels}`;
+    return { name, open: () => randomPixArt(name, pixArtConfig(pixels)) };
+  }),
+];
 
-/** The models of the DiT paper with the size of their pictures, such as DiT-XL/2-256. */
-export const DIT_SIZE_NAMES: readonly string[] = SIZES.map(({ name }) => name);
+/** The models of the DiT paper and of PixArt-α with the size of their pictures, such as DiT-XL/2-256. */
+export const RANDOM_SIZE_NAMES: readonly string[] = SIZES.map(({ name }) => name);
 
 /**
- * A DiT of full size with random weights, for measurements where no checkpoint is at hand: time and memory are the real
+ * A model of full size with random weights, for measurements where no checkpoint is at hand: time and memory are the real
  * ones, pictures are noise. Weights are drawn as they are read, tensor by tensor, and are the same each time. The
- * autoencoder is a stand-in of a few weights that does not enlarge.
- * @param name one of `DIT_SIZE_NAMES`; case does not matter
+ * autoencoder is a stand-in of a few weights; that of a DiT does not enlarge. A PixArt has no text encoder: `randomPainter`
+ * gives it captions.
+ * @param name one of `RANDOM_SIZE_NAMES`; case does not matter
  * @throws OptionError for another name
  */
 export function randomCheckpoint(name: string): OpenedCheckpoint {
   const size = SIZES.find((one) => one.name.toLowerCase() === name.toLowerCase());
-  if (!size) throw new OptionError(`size: expected one of ${DIT_SIZE_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
+  if (!size)
+    throw new OptionError(`size: expected one of ${RANDOM_SIZE_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
+  return size.open();
+}
+
+function randomDiT(name: string, config: DiTConfig): OpenedCheckpoint {
   return {
     pipeline: 'DiTPipeline',
-    name: `${size.name} with random weights`,
-    numerics: 'original',
-    transformer: { config: size.config, archive: randomArchive(DiT.parameterShapes(size.config)) },
-    vae: { config: STAND_IN, archive: randomArchive(AutoencoderKL.parameterShapes(STAND_IN)) },
+    ...common(name, STAND_IN),
+    transformer: { config, archive: randomArchive(DiT.parameterShapes(config)) },
     scheduler: {},
     labels: [],
-    defaults: PAPER_DEFAULTS,
-    files: [],
-    sha256: [],
-    close: async () => {},
+    // T of arXiv 2406.01125, Table 4; its guidance is not stated, 4 is diffusers' (any above 1 costs the same)
+    defaults: { numInferenceSteps: 20, guidanceScale: 4 },
   };
 }
 
-// T of arXiv 2406.01125, Table 4; its guidance is not stated, 4 is diffusers' (any above 1 costs the same)
-const PAPER_DEFAULTS = { numInferenceSteps: 20, guidanceScale: 4 };
+function randomPixArt(name: string, config: PixArtConfig): OpenedCheckpoint {
+  return {
+    pipeline: 'PixArtPipeline',
+    ...common(name, { ...STAND_IN, blockOutChannels: [4, 4, 4, 4] }),
+    transformer: { config, archive: randomArchive(PixArt.parameterShapes(config)) },
+    nullCaption: undefined,
+    openTextEncoder: undefined,
+    tokenizer: undefined,
+    scheduler: ORIGINAL_SCHEDULER,
+    // arXiv 2406.01125, Table 2, and the guidance of PixArt-alpha's scripts and of diffusers
+    defaults: { numInferenceSteps: 20, guidanceScale: 4.5 },
+  };
+}
+
+function common(name: string, vae: AutoencoderKLConfig) {
+  return {
+    name: `${name} with random weights`,
+    numerics: 'original',
+    vae: { config: vae, archive: randomArchive(AutoencoderKL.parameterShapes(vae)) },
+    files: [],
+    sha256: [],
+    close: async () => {},
+  } as const;
+}
 
 const STAND_IN: AutoencoderKLConfig = {
   blockOutChannels: [4],
@@ -81,32 +115,8 @@ function imageNetConfig(width: Width, patchSize: number, pixels: number): DiTCon
   };
 }
 
-/** A checkpoint in memory whose tensors are drawn when they are read. */
-function randomArchive(shapes: ReadonlyMap<string, Shape>): TensorArchive {
-  const tensors = [...shapes].map(([name, shape], i): [string, StoredTensor] => [
-    name,
-    { name, dtype: 'F32', shape, read: async () => new Uint8Array(randomWeights(shape, i + 1).buffer) },
-  ]);
-  return { name: 'random weights', tensors: new Map(tensors), metadata: new Map(), close: async () => {} };
-}
-
-/** As large as trained ones: tables and kernels [inputs…, outputs] of variance 1/inputs, the rest about 0.02. */
-const VECTOR_STD = 0.02;
-
-/**
- * Uniform numbers around 0 by xorshift32 (Marsaglia 2003, shifts 13, 17, 5): some times faster than normal ones, and
- * time depends on neither.
- */
-function randomWeights(shape: Shape, seed: number): Float32Array<ArrayBuffer> {
-  const std = shape.length > 1 ? 1 / Math.sqrt(elementCount(shape.slice(0, -1))) : VECTOR_STD;
-  const scale = (std * Math.sqrt(12)) / 2 ** 32;
-  const values = new Float32Array(elementCount(shape));
-  let state = Math.imul(seed, 0x9e3779b1); // spreads neighbouring seeds; odd, so never 0
-  for (let i = 0; i < values.length; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    values[i] = state * scale;
-  }
-  return values;
+function pixArtConfig(pixels: number): PixArtConfig {
+  const inputSize = pixels / 8;
+  const interpolationScale = interpolationScaleOf(inputSize);
+  return { ...PIXART_XL_2, inputSize, interpolationScale, microConditions: pixels === 1024 };
 }

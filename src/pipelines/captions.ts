@@ -74,6 +74,11 @@ function negativesOf(
   return negativePrompts ?? Array<string>(n).fill('');
 }
 
+/** All that `captionsOf` would have encoded, each text once. */
+export function textsToEncode(request: CaptionRequest, guided: boolean, hasNullCaption: boolean): readonly string[] {
+  return [...new Set([...(request.prompts ?? []), ...(guided ? negativesOf(request, hasNullCaption) : [])])];
+}
+
 /** A prompt as it is encoded, and its tokens without padding. */
 export interface PromptLength {
   readonly prompt: string;

@@ -15,8 +15,8 @@ import { planOf } from './run-options.ts';
 
 export type { DiTGenerateOptions } from './dit-options.ts';
 
-// diffusers DiTPipeline.__call__
-const DIFFUSERS_DEFAULTS: SamplingDefaults = { numInferenceSteps: 50, guidanceScale: 4 };
+/** Where neither the caller nor the checkpoint says: diffusers DiTPipeline.__call__. */
+export const DIT_DEFAULTS: SamplingDefaults = { numInferenceSteps: 50, guidanceScale: 4 };
 
 export interface DiTResult {
   readonly images: readonly PixelImage[];
@@ -63,7 +63,7 @@ export class DiTPipeline {
     );
     try {
       const vae = await AutoencoderKL.fromCheckpoint(checkpoint.vae); // without the encoder
-      const defaults = { ...DIFFUSERS_DEFAULTS, ...checkpoint.defaults };
+      const defaults = { ...DIT_DEFAULTS, ...checkpoint.defaults };
       return new DiTPipeline(checkpoint, numerics, defaults, transformer, vae);
     } catch (error) {
       transformer.dispose();

@@ -10,7 +10,14 @@ import { PixArt } from '../models/pixart.ts';
 import type { PixArtCaption } from '../models/pixart-block.ts';
 import type { PixArtCheckpoint } from '../models/pixart-checkpoint.ts';
 import { pixArtCost, withPixArtNumerics } from '../models/pixart-config.ts';
-import { type Captions, type CaptionTexts, captionsOf, describeCaptions, disposeCaptions } from './captions.ts';
+import {
+  type Captions,
+  type CaptionTexts,
+  captionsOf,
+  describeCaptions,
+  disposeCaptions,
+  textsToEncode,
+} from './captions.ts';
 import { captionDenoiser, type Denoiser } from './guidance.ts';
 import { allToPixels, type PixelImage } from './image.ts';
 import { type PaintedSize, type PixArtGenerateOptions, promptsOf, sizeOf } from './pixart-options.ts';
@@ -25,8 +32,8 @@ import { type CheckedRun, checkedRun, planOf, type RunSetting } from './run-opti
 
 export type { PixArtGenerateOptions } from './pixart-options.ts';
 
-// diffusers PixArtAlphaPipeline.__call__
-const DIFFUSERS_DEFAULTS: SamplingDefaults = { numInferenceSteps: 20, guidanceScale: 4.5 };
+/** Where neither the caller nor the checkpoint says: diffusers PixArtAlphaPipeline.__call__. */
+export const PIXART_DEFAULTS: SamplingDefaults = { numInferenceSteps: 20, guidanceScale: 4.5 };
 
 export interface PixArtResult {
   readonly images: readonly PixelImage[];
@@ -82,7 +89,7 @@ export class PixArtPipeline {
       const { openTextEncoder, tokenizer, nullCaption } = checkpoint;
       const encoder = openTextEncoder && tokenizer && kept(await PromptEncoder.create(openTextEncoder, tokenizer));
       const none = nullCaption && numerics === 'original' ? kept(await readCaption(nullCaption)) : undefined;
-      const defaults = { ...DIFFUSERS_DEFAULTS, ...checkpoint.defaults };
+      const defaults = { ...PIXART_DEFAULTS, ...checkpoint.defaults };
       return new PixArtPipeline(checkpoint, numerics, defaults, transformer, vae, encoder, none);
     } catch (error) {
       for (const part of made) part.dispose();
@@ -110,6 +117,19 @@ export class PixArtPipeline {
    */
   keepPrompts(...encoded: readonly PromptEmbeds[]): Promise<void> {
     return this.prompts.keep(encoded);
+  }
+
+  /**
+   * Encodes what runs with these options would, in one pass of the text encoder, and keeps it as `keepPrompts` does: so
+   * that encoding enters no timing, and is not done again for each run.
+   * @throws as `generate`
+   */
+  async encodeAhead(options: PixArtGenerateOptions): Promise<void> {
+    const { guidanceScale = this.defaults.guidanceScale } = options;
+    const request = { ...options, ...promptsOf(options) };
+    const texts = textsToEncode(request, guidanceScale > 1, this.nullCaption !== undefined);
+    const encoded = await this.encodePrompts(texts, options);
+    await this.keepPrompts(encoded).finally(() => tf.dispose([encoded.embeds, encoded.mask]));
   }
 
   /**

@@ -8,10 +8,12 @@ import {
   SAMPLER_NAMES,
   type SamplerName,
 } from '../../index.ts';
-import { appended, finiteNumber, wholeNumber } from '../arguments.ts';
+import { finiteNumber, wholeNumber } from '../arguments.ts';
 import { analysisJson, analysisSummary } from '../delta-report.ts';
 import { withInterrupt } from '../interrupt.ts';
-import { type ModelOptions, openPipeline, withModelOptions } from '../model-options.ts';
+import { type LabSubjectOptions, labSubjects, warnOfTruncation, withLabSubjects } from '../lab-subjects.ts';
+import { withModelOptions } from '../model-options.ts';
+import { openPainter, type SubjectKind } from '../open-painter.ts';
 import { measureOutlines, outlineTable } from '../outline-report.ts';
 import { checkOutput, writeStdout, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
@@ -20,8 +22,7 @@ import { expandSeeds } from '../seeds.ts';
 /** As a file: standard output. */
 const STDOUT = '-';
 
-interface AnalyseCliOptions extends ModelOptions {
-  readonly class?: readonly string[];
+interface AnalyseCliOptions extends LabSubjectOptions {
   readonly seed?: readonly number[];
   readonly count: number;
   readonly steps?: number;
@@ -46,12 +47,11 @@ export function analyseCommand(): Command {
       'measure how the residuals of the blocks change from step to step, or the outlines of pictures',
     ),
   );
-  return command
-    .option('--class <name>', 'class by name or number; several are averaged', appended)
+  return withLabSubjects(command, 'class by name or number; several are averaged')
     .option('-s, --seed <n>', 'noise; several are averaged, −1 is random (default: 0)', numbers)
-    .option('--count <n>', 'seeds of each class, counting up', wholeNumber, 1)
-    .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50)', wholeNumber)
-    .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4)', finiteNumber)
+    .option('--count <n>', 'seeds of each class or prompt, counting up', wholeNumber, 1)
+    .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50, of a PixArt 20)', wholeNumber)
+    .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, of a PixArt 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .addOption(new Option('--sampler <name>', 'default: the checkpoint’s, else ddim').choices([...SAMPLER_NAMES]))
     .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
@@ -76,41 +76,48 @@ async function analyse(options: AnalyseCliOptions): Promise<void> {
   if (images) return analyseImages(images, options);
   const imageOption = Object.entries({ reference, cutoff, json }).find(([, value]) => value !== undefined);
   if (imageOption) throw new OptionError(`--${imageOption[0]}: is of --images; leave it out, or give the pictures`);
-  if (!options.class) {
-    throw new OptionError('--class: expected a class name or number (or --images); "delta-dit inspect" lists them');
+  const { kind, subjects } = await labSubjects(options);
+  if (!subjects) {
+    throw new OptionError(
+      '--class or --prompt: expected a class of a DiT ("delta-dit inspect" lists them), or a prompt for a PixArt (or --images)',
+    );
   }
   const seeds = expandSeeds(options.seed ?? [0], options.count);
-  const pictures = options.class.flatMap((classLabel) => seeds.map((seed) => ({ classLabel, seed })));
+  const pictures = subjects.flatMap((subject) => seeds.map((seed) => ({ subject, seed })));
   if (svg !== undefined && resolve(svg) === resolve(output))
     throw new OptionError(`--svg ${svg}: is the JSON file, too; give each a name of its own`);
   for (const path of filesOf(options)) await checkOutput(path, force);
-  await withInterrupt((signal) => analyseBlocks(pictures, options, signal));
+  await withInterrupt((signal) => analyseBlocks(pictures, kind, options, signal));
 }
 
 async function analyseBlocks(
   pictures: readonly AnalysedPicture[],
+  kind: SubjectKind,
   options: AnalyseCliOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { steps: numInferenceSteps, sampler, eta, cachedBlocks, batchSize, output, svg } = options;
   const guidanceScale = options.cfgScale ?? options.guidanceScale;
   const guided = guidanceScale === undefined || guidanceScale > 1;
-  const pipe = await openPipeline(options, { pictures: Math.min(batchSize, pictures.length), guided });
+  const { width, height } = options;
+  const request = { pictures: Math.min(batchSize, pictures.length), guided, width, height };
+  const painter = await openPainter(options, kind, request);
   const progress = options.quiet ? undefined : new ProgressLine('Analysing');
   try {
-    const analysis = await analyseDeltas(pipe, {
+    const analysis = await analyseDeltas(painter, {
       ...{ pictures, numInferenceSteps, guidanceScale, sampler, eta, cachedBlocks, batchSize, signal },
-      onProgress: ({ done, step, numInferenceSteps: all }) => progress?.update(done, `step ${step + 1}/${all}`),
+      onProgress: ({ done, what }) => progress?.update(done, what),
     });
     progress?.end();
-    await writeText(output, analysisJson(pipe, analysis));
+    warnOfTruncation(analysis, options);
+    await writeText(output, analysisJson(painter, analysis));
     if (svg !== undefined) await writeText(svg, deltaFigure(analysis));
     if (options.quiet) return;
     console.error(analysisSummary(analysis));
     if (filesOf(options).length > 0) console.error(`Wrote ${filesOf(options).join(' and ')}`);
   } finally {
     progress?.end();
-    pipe.dispose();
+    painter.pipe.dispose();
   }
 }
 
@@ -123,7 +130,9 @@ function filesOf({ output, svg = STDOUT }: AnalyseCliOptions): string[] {
 }
 
 async function analyseImages(images: readonly string[], options: AnalyseCliOptions): Promise<void> {
-  if (options.class) throw new OptionError('--images and --class: expected one of the two, got both');
+  const { class: classes, prompt, promptFile } = options;
+  if (classes) throw new OptionError('--images and --class: expected one of the two, got both');
+  if (prompt ?? promptFile) throw new OptionError('--images and --prompt: expected one of the two, got both');
   if (options.cutoff !== undefined && options.reference === undefined)
     throw new OptionError('--cutoff: is of --reference; leave it out, or give the uncached picture');
   const report = await measureOutlines(images, options.reference, options.cutoff);

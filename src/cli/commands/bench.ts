@@ -2,11 +2,9 @@ import { Command, Option } from 'commander';
 import {
   benchLatency,
   benchQuality,
-  DiTPipeline,
   OptionError,
   type PixelImage,
   type QualityReport,
-  randomCheckpoint,
   SAMPLER_NAMES,
   type SamplerName,
 } from '../../index.ts';
@@ -16,17 +14,16 @@ import { latencyTable, qualityTable } from '../bench-tables.ts';
 import { CACHE_NAMES, cachePolicy } from '../cache-options.ts';
 import { labelledSheet } from '../demo-sheet.ts';
 import { withInterrupt } from '../interrupt.ts';
-import { checkMemory, type MemoryRequest, memoryLimits } from '../memory-check.ts';
-import { type ModelOptions, openPipeline, startBackend, withModelOptions } from '../model-options.ts';
+import { warnOfTruncation, withLabSubjects } from '../lab-subjects.ts';
+import { withModelOptions } from '../model-options.ts';
+import { type Benched, type BenchedOptions, guidanceOf, openBenched } from '../open-benched.ts';
+import { modelName } from '../open-painter.ts';
 import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
 
-interface BenchOptions extends ModelOptions {
+interface BenchOptions extends BenchedOptions {
   readonly steps?: number;
-  readonly cfgScale?: number;
-  readonly guidanceScale?: number;
   readonly sampler?: SamplerName;
-  readonly batchSize: number;
   readonly json?: boolean;
 }
 
@@ -39,14 +36,15 @@ interface LatencyCliOptions extends BenchOptions {
 
 interface QualityCliOptions extends BenchOptions {
   readonly seeds: number;
-  readonly referenceSteps: number;
+  readonly referenceSteps?: number;
   readonly output?: string;
   readonly sheet?: string;
   readonly force?: boolean;
 }
 
-/** Pictures of each method in the sheet. */
+/** Pictures of each method in the sheet, and what their labels hold. */
 const SHEET_COLUMNS = 8;
+const LABEL_LENGTH = 30;
 
 export function benchCommand(): Command {
   const bench = new Command('bench').description('measure what a cache method saves, and what it changes');
@@ -60,8 +58,8 @@ function latencyCommand(): Command {
     .addOption(
       new Option(
         '--size <name>',
-        'instead of a model: random weights of DiT-{S,B,L,XL}/{2,4,8}-{256,512}, such as DiT-XL/2-256; 20 steps',
-      ).conflicts('model'),
+        'instead of a model: random weights of DiT-{S,B,L,XL}/{2,4,8}-{256,512} or PixArt-XL/2-{256,512,1024} (with captions of 120 tokens); 20 steps',
+      ).conflicts(['model', 'class', 'prompt', 'promptFile', 'negativePrompt']),
     )
     .option('--runs <n>', 'pairs of an uncached and a cached run', wholeNumber, 3)
     .option('--cache <method>', CACHE_NAMES.join(', '), 'delta-dit')
@@ -74,8 +72,12 @@ function qualityCommand(): Command {
     'compare the pictures of cache methods and of fewer steps with those of the uncached model and of many steps',
   );
   return withBenchOptions(command, 8)
-    .option('--seeds <n>', 'pictures, with seeds from 0 on, over the classes in turn', wholeNumber, 64)
-    .option('--reference-steps <n>', 'uncached steps of the picture that all are judged by', wholeNumber, 250)
+    .option('--seeds <n>', 'pictures, with seeds from 0 on, over the classes or prompts in turn', wholeNumber, 64)
+    .option(
+      '--reference-steps <n>',
+      'uncached steps of the picture that all are judged by (default: 250; none under lcm)',
+      wholeNumber,
+    )
     .option('-o, --output <file>', 'JSON file with the numbers of every picture, too (null: infinite)')
     .option('--sheet <file>', `PNG file with the first ${SHEET_COLUMNS} pictures of every method, too`)
     .option('--force', 'replace files when they exist')
@@ -83,9 +85,9 @@ function qualityCommand(): Command {
 }
 
 function withBenchOptions(command: Command, batchSize: number): Command {
-  return withModelOptions(command)
-    .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50)', wholeNumber)
-    .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4)', finiteNumber)
+  return withLabSubjects(withModelOptions(command), 'class by name or number (default: all in turn)')
+    .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50, of a PixArt 20)', wholeNumber)
+    .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, of a PixArt 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .addOption(new Option('--sampler <name>', 'default: the checkpoint’s, else ddim').choices([...SAMPLER_NAMES]))
     .option('--batch-size <n>', 'pictures that run through the model together', wholeNumber, batchSize)
@@ -96,19 +98,20 @@ async function latency(options: LatencyCliOptions, signal: AbortSignal): Promise
   const cache = cachePolicy(options.cache, options.cacheOption);
   if (!cache) throw new OptionError('--cache none: only a method can be timed against the uncached model; name one');
   if (options.runs < 1) throw new OptionError(`--runs: expected at least 1, got ${options.runs}`);
-  const { steps: numInferenceSteps, sampler, runs, batchSize, size, model, quiet, json } = options;
-  const pipe = await openBenched(options, size);
+  const { steps: numInferenceSteps, sampler, runs, batchSize, size, quiet, json } = options;
+  const { painter, kind, subjects } = await openBenched(options, size);
   const progress = quiet ? undefined : new ProgressLine('Timing');
   try {
-    const report = await benchLatency(pipe, {
-      ...{ numInferenceSteps, guidanceScale: guidanceOf(options), sampler, cache, runs, batchSize, signal },
+    const report = await benchLatency(painter, {
+      ...{ subjects, numInferenceSteps, guidanceScale: guidanceOf(options), sampler, cache, runs, batchSize, signal },
       onProgress: ({ done, what }) => progress?.update(done, what),
     }).finally(() => progress?.end());
+    warnOfTruncation(report, options);
     const environment = await benchEnvironment();
     if (json) console.log(JSON.stringify({ ...report, environment }, null, 1));
-    else console.log(`${latencyTable(report, size ?? model)}\n\n${environmentLine(environment)}`);
+    else console.log(`${latencyTable(report, size ?? modelName(options, kind))}\n\n${environmentLine(environment)}`);
   } finally {
-    pipe.dispose();
+    painter.pipe.dispose();
   }
 }
 
@@ -116,13 +119,15 @@ async function quality(options: QualityCliOptions, signal: AbortSignal): Promise
   const { output, sheet, force = false, json } = options;
   if (options.seeds < 1) throw new OptionError(`--seeds: expected at least 1, got ${options.seeds}`);
   for (const path of [output, sheet]) if (path !== undefined) await checkOutput(path, force);
-  const pipe = await openBenched(options);
+  const benched = await openBenched(options);
+  const { pipe } = benched.painter;
   try {
-    const { report, rows } = await compared(pipe, options, signal);
+    const { report, rows } = await compared(benched, options, signal);
+    warnOfTruncation(report, options);
     const environment = await benchEnvironment();
     const content = JSON.stringify({ ...report, sha256: pipe.sha256, environment }, null, 1);
     if (output !== undefined) await writeWhole(output, Buffer.from(`${content}\n`));
-    if (sheet !== undefined) await writeWhole(sheet, await encodePng(await sheetOf(pipe, report, rows), {}));
+    if (sheet !== undefined) await writeWhole(sheet, await encodePng(await sheetOf(benched, report, rows), {}));
     console.log(json ? content : `${qualityTable(report)}\n\n${environmentLine(environment)}`);
     const written = [output, sheet].filter((path) => path !== undefined);
     if (written.length > 0 && !options.quiet) console.error(`Wrote ${written.join(' and ')}`);
@@ -135,7 +140,7 @@ type SheetRows = ReadonlyMap<string, readonly PixelImage[]>;
 
 /** The report, and the first pictures of every method. */
 async function compared(
-  pipe: DiTPipeline,
+  { painter, subjects }: Benched,
   options: QualityCliOptions,
   signal: AbortSignal,
 ): Promise<{ report: QualityReport; rows: SheetRows }> {
@@ -143,8 +148,9 @@ async function compared(
   const seeds = Array.from({ length: options.seeds }, (_, i) => i);
   const progress = quiet ? undefined : new ProgressLine('Comparing');
   const rows = new Map<string, readonly PixelImage[]>();
-  const report = await benchQuality(pipe, {
-    ...{ seeds, numInferenceSteps, referenceSteps, guidanceScale: guidanceOf(options), sampler, batchSize, signal },
+  const sampling = { numInferenceSteps, guidanceScale: guidanceOf(options), sampler };
+  const report = await benchQuality(painter, {
+    ...{ seeds, subjects, ...sampling, referenceSteps, batchSize, signal },
     onProgress: ({ done, what }) => progress?.update(done, what),
     onPictures: ({ method, images }) => {
       rows.set(method, [...(rows.get(method) ?? []), ...images].slice(0, SHEET_COLUMNS));
@@ -153,27 +159,12 @@ async function compared(
   return { report, rows };
 }
 
-function sheetOf(pipe: DiTPipeline, { classLabels }: QualityReport, rows: SheetRows): Promise<PixelImage> {
-  const labels = classLabels.slice(0, SHEET_COLUMNS).map((label) => pipe.labels[label] ?? String(label));
-  // the font breaks lines at spaces
+function sheetOf({ painter: { pipe } }: Benched, { subjects }: QualityReport, rows: SheetRows): Promise<PixelImage> {
+  const names = 'labels' in pipe ? pipe.labels : [];
+  const labels = subjects.slice(0, SHEET_COLUMNS).map((subject) => names[Number(subject)] ?? subject);
   return labelledSheet(
-    labels,
+    labels.map((label) => (label.length > LABEL_LENGTH ? `${label.slice(0, LABEL_LENGTH - 1)}…` : label)),
+    // the font breaks lines at spaces
     [...rows].map(([method, pictures]) => [method.replaceAll('-', ' '), pictures]),
   );
-}
-
-/** @param size instead of a model: random weights of that size */
-async function openBenched(options: BenchOptions, size?: string): Promise<DiTPipeline> {
-  const { batchSize } = options;
-  if (batchSize < 1) throw new OptionError(`--batch-size: expected at least 1, got ${batchSize}`);
-  const request: MemoryRequest = { pictures: batchSize, guided: (guidanceOf(options) ?? 2) > 1 };
-  if (size === undefined) return openPipeline(options, request);
-  const checkpoint = randomCheckpoint(size);
-  const backend = await startBackend(options);
-  if (!options.forceMemory) checkMemory(checkpoint, request, memoryLimits(backend));
-  return DiTPipeline.fromCheckpoint(checkpoint, options.numerics);
-}
-
-function guidanceOf({ cfgScale, guidanceScale }: BenchOptions): number | undefined {
-  return cfgScale ?? guidanceScale;
 }
