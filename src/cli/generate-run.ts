@@ -86,10 +86,15 @@ async function describe(
 ): Promise<{ stored: StoredSettings; description: Description }> {
   const { steps: numInferenceSteps, cfgScale, guidanceScale: scale, sampler, eta } = options;
   const given = { numInferenceSteps, guidanceScale: cfgScale ?? scale, sampler, eta, cache: request.policy };
-  const size = { width: jobs[0]?.width, height: jobs[0]?.height };
   const subjects = request.subjects.map(({ text }) => text);
+  const [size = {}, ...others] = distinctSizes(jobs);
   // the seeds are the request's; one is given so that none is drawn
-  const description = await painter.describe(subjects, { ...given, ...size, seed: 0 });
+  const shared = others.length > 0 ? {} : size;
+  const description = await painter.describe(subjects, { ...given, ...shared, seed: 0 });
+  if (!isTolerant(options, output)) {
+    for (const own of others.length > 0 ? [size, ...others] : [])
+      await painter.describe(subjects.slice(0, 1), { ...given, ...own, seed: 0 });
+  }
   const stored = settingsOf(painter, request, description);
   const truncated = 'truncated' in description ? truncationWarnings(subjects, description) : [];
   const warnings = [...description.warnings, ...storedWarnings(before, stored), ...outputWarnings(output, options)];
@@ -118,6 +123,15 @@ function samplingOf(
     beforeBatch: ahead && ((first) => ahead.reach(first, negative)),
     onStep: preview && ((event, first) => preview.show(painter, event, first)),
   };
+}
+
+function distinctSizes(jobs: readonly Job[]): readonly Pick<Job, 'width' | 'height'>[] {
+  return [...new Map(jobs.map(({ width, height }) => [`${width}x${height}`, { width, height }])).values()];
+}
+
+/** Whether a picture that cannot be made stops no other. */
+function isTolerant({ promptFile }: GenerateOptions, { kind }: Output): boolean {
+  return promptFile !== undefined && kind === 'each';
 }
 
 type MadePictures = Omit<GenerateResult, 'encodeSeconds'>;
@@ -176,11 +190,10 @@ async function makeJobs(
     failed.push({ given, reason });
     say(`failed: ${JSON.stringify(shortened(given))}: ${reason}`);
   };
-  const tolerant = options.promptFile !== undefined && output.kind === 'each';
   try {
     const { images, report } = await runJobs(painter, jobs, {
       ...sampling,
-      ...(tolerant ? { onFailure } : {}),
+      ...(isTolerant(options, output) ? { onFailure } : {}),
       cache,
       onPictures,
     });
