@@ -53,6 +53,27 @@ describe('from a prompt to a picture as diffusers does', () => {
   });
 });
 
+it('paints a size between bins as diffusers does: at the nearest bin, then resized and cropped', async () => {
+  const checkpoint = await openPixArt(join(PIXART, 'tiny-diffusers'));
+  const { transformer } = checkpoint;
+  const of256 = await load({ transformer: { ...transformer, config: { ...transformer.config, inputSize: 32 } } });
+  try {
+    const size = { width: 60, height: 40 };
+    const options = { ...RUN, ...size, prompt: PROMPTS[0], numInferenceSteps: 2 };
+    const { images, report } = await of256.generateFloats(options);
+    expect(report).toMatchObject({ ...size, paintedWidth: 304, paintedHeight: 208 });
+    const [got] = images as [tf.Tensor3D];
+    const clamped = tf.clipByValue(got, -1, 1);
+    const want = fixture.nhwc('between bins');
+    expect(got.shape).toEqual(want.shape.slice(1));
+    expect(psnrOf(await clamped.data(), await want.data())).toBeGreaterThan(MINIMUM_PSNR);
+    tf.dispose([got, clamped, want]);
+  } finally {
+    of256.dispose();
+    await checkpoint.close();
+  }
+});
+
 describe('PixArtPipeline.generate', () => {
   it('tells what it did, and leaks nothing', async () => {
     const { images, report } = await expectNoLeak(() => pipe.generate({ ...RUN, negativePrompt: 'Blue' }));
