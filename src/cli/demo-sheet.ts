@@ -4,7 +4,7 @@ import { bitmap } from './pictures.ts';
 const CELL = 136;
 const PICTURE = 128;
 const MARGIN = 92;
-const HEADER = 30;
+const HEADER = 30; // at least: labels of several lines take more
 const WHITE = 0xffffffff;
 
 /** Pictures twice their size under their labels, a named row for each way they were made. */
@@ -12,10 +12,11 @@ export async function labelledSheet(
   labels: readonly string[],
   rows: readonly (readonly [name: string, pictures: readonly PixelImage[]])[],
 ): Promise<PixelImage> {
-  const { HorizontalAlign, Jimp, loadFont, VerticalAlign } = await import('jimp');
+  const { HorizontalAlign, Jimp, loadFont, measureTextHeight, VerticalAlign } = await import('jimp');
   const { SANS_16_BLACK } = await import('jimp/fonts');
   const font = await loadFont(SANS_16_BLACK);
-  const sheet = new Jimp({ width: MARGIN + labels.length * CELL, height: HEADER + rows.length * CELL, color: WHITE });
+  const header = Math.max(HEADER, ...labels.map((label) => measureTextHeight(font, label, PICTURE)));
+  const sheet = new Jimp({ width: MARGIN + labels.length * CELL, height: header + rows.length * CELL, color: WHITE });
   const print = (text: string, x: number, y: number, maxWidth: number, maxHeight: number) =>
     sheet.print({
       font,
@@ -26,13 +27,13 @@ export async function labelledSheet(
       text: { text, alignmentX: HorizontalAlign.CENTER, alignmentY: VerticalAlign.MIDDLE },
     });
   labels.forEach((label, x) => {
-    print(label, MARGIN + x * CELL, 0, PICTURE, HEADER);
+    print(label, MARGIN + x * CELL, 0, PICTURE, header);
   });
   rows.forEach(([name, pictures], y) => {
-    print(name, 0, HEADER + y * CELL, MARGIN, PICTURE);
+    print(name, 0, header + y * CELL, MARGIN, PICTURE);
     pictures.forEach((picture, x) => {
       const image = Jimp.fromBitmap(bitmap(picture)).resize({ w: PICTURE, h: PICTURE });
-      sheet.composite(image, MARGIN + x * CELL, HEADER + y * CELL);
+      sheet.composite(image, MARGIN + x * CELL, header + y * CELL);
     });
   });
   return { width: sheet.width, height: sheet.height, data: new Uint8ClampedArray(sheet.bitmap.data) };
