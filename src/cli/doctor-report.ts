@@ -59,7 +59,7 @@ function machineLines({ gpu, processor, memory, disks }: Diagnosis): Line[] {
   const amounts = [
     `${size(totalBytes)}, ${size(availableBytes)} available`,
     ...(limitBytes === undefined ? [] : [`this container may use ${size(limitBytes)}`]),
-    `wasm can use ${size(wasmBytes)} of it at most, so DiT-XL needs tensorflow`,
+    `wasm can use ${size(wasmBytes)} of it at most, so DiT-XL and PixArt-XL need tensorflow`,
   ];
   const { model, cores, instructions } = processor;
   return [

@@ -74,7 +74,10 @@ export async function benchQuality(painter: Painter, options: QualityOptions = {
   const { reference, uncached, others } = tallies;
   if (reference) await painter.describe(subjects, { ...run, ...reference.method }); // the sampler may take fewer steps
   await prepareSubjects(painter, subjects, options);
-  const count = new BlockCount(pictures.length * blocksOf(tallies), options.onProgress);
+  const cold = pictures.slice(0, reference ? 0 : batchSize); // with a reference, its first run warms up
+  const blocks = pictures.length * blocksOf(tallies) + cold.length * uncached.blocks;
+  const count = new BlockCount(blocks, options.onProgress);
+  if (cold.length > 0) await warmUp(painter, uncached, cold, { ...options, first: 0, count });
 
   for (let first = 0; first < pictures.length; first += batchSize) {
     const batch = pictures.slice(first, first + batchSize);
@@ -137,6 +140,19 @@ function subjectsOf(pictures: readonly BenchPicture[]): string[] {
 }
 
 type BatchOptions = QualityOptions & { readonly first: number; readonly count: BlockCount };
+
+/** A run that is not counted: the first one of a process is slow, and would make all methods but its own look fast. */
+async function warmUp(
+  painter: Painter,
+  { method, plan }: MethodTally,
+  batch: readonly BenchPicture[],
+  options: BatchOptions,
+): Promise<void> {
+  await make(painter, new MethodTally({ ...method, name: 'warm-up' }, plan), batch, {
+    ...options,
+    onPictures: undefined,
+  });
+}
 
 /** A batch by one method; its time is noted. */
 async function make(

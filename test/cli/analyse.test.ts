@@ -36,7 +36,7 @@ describe('analyse', () => {
       timesteps: expect.any(Array),
       rows: 8,
     });
-    expect(analysis.settings).toMatchObject({ classLabels: [1, 1, 4, 4], seeds: [7, 8, 7, 8], cache: null });
+    expect(analysis.settings).toMatchObject({ subjects: ['1', '1', '4', '4'], seeds: [7, 8, 7, 8], cache: null });
     expect(analysis.blocks).toHaveLength(3);
     for (const { mean, std } of [...analysis.blocks, ...analysis.spans])
       for (const measure of ['norm', 'relativeNorm', 'cosine', 'relativeChange', 'reuseError']) {
@@ -107,7 +107,7 @@ describe('analyse --images', () => {
 describe('analyse refuses', () => {
   const none = scratch.path('never.json');
   const refused: [string, string[], RegExp][] = [
-    ['no class', [], /--class: expected a class name or number \(or --images\)/],
+    ['no class', [], /--class or --prompt: expected a class of a DiT .*, or a prompt for a PixArt \(or --images\)/],
     ['an unknown class', ['--class', '1', '--class', 'unicorn'], /class: expected a number from 0 to 6.*"unicorn"/],
     ['no steps', ['--class', '1', '--steps', '0'], /numInferenceSteps: expected a whole number from 1 to 1000/],
     ['no pictures', ['--class', '1', '--count', '0'], /--count: expected at least 1/],
@@ -119,6 +119,14 @@ describe('analyse refuses', () => {
     ['an SVG in a folder that is not there', ['--class', '1', '--svg', scratch.path('no/a.svg')], /its folder is not/],
     ['one file for both', ['--class', '1', '--svg', none], /--svg .*: is the JSON file, too/],
     ['pictures and classes', ['--images', picture, '--class', '1'], /expected one of the two, got both/],
+    ['pictures and prompts', ['--images', picture, '-p', 'a cat'], /--images and --prompt: expected one of the two/],
+    ['a prompt for a DiT', ['-p', 'a cat'], /--prompt: .* is a DiT, which paints classes; give --class/],
+    [
+      'prompts and classes',
+      ['-p', 'a cat', '--class', '1'],
+      /--class and --prompt: expected classes of a DiT or prompts/,
+    ],
+    ['a width of a DiT', ['--class', '1', '-W', '64'], /--width: .* is a DiT, which paints classes in one size/],
     ['a reference of nothing', ['--class', '1', '--reference', picture], /--reference: is of --images/],
     ['a cutoff of nothing', ['--images', picture, '--cutoff', '0.2'], /--cutoff: is of --reference/],
     ['a cutoff of everything', ['--images', picture, '--reference', picture, '--cutoff', '0'], /^error: cutoff: /],

@@ -87,6 +87,38 @@ describe('bench', () => {
     expectRefusal(await bench(...args), text);
   });
 
+  it('times random weights of a PixArt, as far as they fit in memory', async () => {
+    const large = ['--size', 'PixArt-XL/2-1024', '--backend', 'wasm', '-W', '1024', '-H', '2048'];
+    expectRefusal(
+      await runCli('bench', ...large),
+      /PixArt-XL\/2-1024 with random weights: one picture would take about/,
+    );
+    const oneSize = await runCli('bench', '--size', 'DiT-S/8-256', '-W', '64');
+    expectRefusal(oneSize, /--width and --height: DiT-S\/8-256 paints one size; leave them out/);
+    const both = await runCli('bench', '--size', 'PixArt-XL/2-512', '-p', 'a red apple');
+    expectRefusal(both, /'--size <name>' cannot be used with option '-p, --prompt <text>'/);
+  });
+
+  it('takes the classes that are named', async () => {
+    const args = [
+      '--json',
+      '--steps',
+      '2',
+      '--runs',
+      '1',
+      '--batch-size',
+      '3',
+      '--class',
+      'tree',
+      '--class',
+      '1',
+      '-q',
+    ];
+    const { stdout, code } = await bench(...args);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ subjectKind: 'class', subjects: ['tree', '1', 'tree'] });
+  });
+
   it('refuses an unknown size, and one that does not fit in memory', async () => {
     expectRefusal(await runCli('bench', '--size', 'DiT-XXL/2'), /size: expected one of DiT-S\/2-256, .*"DiT-XXL\/2"/);
     const large = ['--size', 'DiT-XL/2-512', '--backend', 'wasm', '--batch-size', '8'];
@@ -119,12 +151,12 @@ describe('bench quality', () => {
     expect(stderr).toContain(`Wrote ${report} and ${sheet}`);
     const content = JSON.parse(readFileSync(report, 'utf8'));
     expect(JSON.parse(stdout)).toEqual(content);
-    expect(content).toMatchObject({ seeds: [0, 1, 2], classLabels: [0, 1, 2], numInferenceSteps: 4, batchSize: 2 });
+    expect(content).toMatchObject({ seeds: [0, 1, 2], subjects: ['0', '1', '2'], numInferenceSteps: 4, batchSize: 2 });
     expect(content.sha256).toHaveLength(2);
     const [uncached, cached] = content.methods;
     expect([uncached.method, uncached.toUncached, cached.method]).toEqual(['4 steps', null, 'delta-dit']);
     expect(cached.pictures).toHaveLength(3);
-    expect(cached.pictures[2]).toMatchObject({ seed: 2, classLabel: 2, toReference: { ssim: expect.any(Number) } });
+    expect(cached.pictures[2]).toMatchObject({ seed: 2, subject: '2', toReference: { ssim: expect.any(Number) } });
     const png = readFileSync(sheet);
     expect(png.subarray(1, 4).toString('latin1')).toBe('PNG');
     expect(png.readUInt32BE(20)).toBe(30 + 136 * (1 + content.methods.length)); // the reference is a row, too

@@ -60,7 +60,7 @@ Backends, fastest first
 Machine
   – GPU: there is no NVIDIA driver
   ✓ Processor: AMD EPYC, 2 cores avx avx2
-  ✓ Memory: 16.0 GB, 8.0 GB available; this container may use 10.0 GB; wasm can use 4.3 GB of it at most, so DiT-XL needs tensorflow
+  ✓ Memory: 16.0 GB, 8.0 GB available; this container may use 10.0 GB; wasm can use 4.3 GB of it at most, so DiT-XL and PixArt-XL need tensorflow
   ✓ Disk of the current folder: 50.0 GB free (/here)
 Native TensorFlow, once per user
   – /cache/native: is empty

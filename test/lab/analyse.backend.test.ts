@@ -2,13 +2,14 @@ import { AbortError, OptionError } from '../../src/errors.ts';
 import { type AnalyseOptions, analyseDeltas, type DeltaAnalysis } from '../../src/lab/analyse.ts';
 import { DELTA_MEASURES, type DeltaMeasure } from '../../src/lab/delta-series.ts';
 import type { DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
+import { classPainter } from '../../src/pipelines/painter.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { loadTinyPipeline } from '../support/tiny-dit.ts';
 
 const PICTURES = [
-  { classLabel: 1, seed: 7 },
-  { classLabel: 'tree', seed: 8 },
-  { classLabel: 1, seed: 9 },
+  { subject: '1', seed: 7 },
+  { subject: 'tree', seed: 8 },
+  { subject: '1', seed: 9 },
 ];
 const STEPS = 3;
 const MEASURES = Object.keys(DELTA_MEASURES) as DeltaMeasure[];
@@ -20,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => pipe.dispose());
 
 const analyse = (options: Partial<AnalyseOptions> = {}) =>
-  analyseDeltas(pipe, { pictures: PICTURES, numInferenceSteps: STEPS, ...options });
+  analyseDeltas(classPainter(pipe), { pictures: PICTURES, numInferenceSteps: STEPS, ...options });
 
 type Row = readonly number[];
 
@@ -28,7 +29,7 @@ type Row = readonly number[];
 async function reportedDeltas(picture: (typeof PICTURES)[number], guidanceScale: number): Promise<Row[][][]> {
   const deltas: Row[][][] = Array.from({ length: STEPS }, () => []);
   await pipe.generate({
-    ...{ classLabels: [picture.classLabel], seed: [picture.seed], numInferenceSteps: STEPS, guidanceScale },
+    ...{ classLabels: [picture.subject], seed: [picture.seed], numInferenceSteps: STEPS, guidanceScale },
     onBlockDelta: async ({ step, block, delta }) => {
       deltas[step]![block] = (await delta.array()).map((row) => row.flat());
     },
@@ -117,14 +118,14 @@ describe('analyseDeltas', () => {
     const progress: number[] = [];
     const analysis = await analyse({
       ...{ guidanceScale: 3, sampler: 'dpm-solver++', batchSize: 2 },
-      onProgress: ({ done, step, numInferenceSteps }) => {
-        expect([step, numInferenceSteps]).toEqual([progress.length % STEPS, STEPS]);
+      onProgress: ({ done, what }) => {
+        expect(what).toBe(`step ${(progress.length % STEPS) + 1}/${STEPS}`);
         progress.push(done);
       },
     });
     expect(analysis).toMatchObject({
       ...{ backend: globalThis.DELTA_DIT_BACKEND, numerics: 'original', sampler: 'dpm-solver++', eta: 0 },
-      ...{ guidanceScale: 3, classLabels: [1, 4, 1], seeds: [7, 8, 9], rows: 6 },
+      ...{ guidanceScale: 3, subjects: ['1', 'tree', '1'], subjectKind: 'class', seeds: [7, 8, 9], rows: 6 },
     });
     expect(analysis.timesteps).toHaveLength(STEPS);
     const want = [2 / 9, 4 / 9, 6 / 9, 7 / 9, 8 / 9, 1];
@@ -152,9 +153,9 @@ describe('analyseDeltas', () => {
       /stopped before step 2 of 3/,
     );
     const refused: [Partial<AnalyseOptions>, RegExp][] = [
-      [{ pictures: [] }, /at least one class/],
-      [{ pictures: [...PICTURES, { classLabel: 'moon', seed: 1 }] }, /^class: /],
-      [{ pictures: [...PICTURES, { classLabel: 1, seed: -1 }] }, /^seed: /],
+      [{ pictures: [] }, /^pictures: expected at least one, got none/],
+      [{ pictures: [...PICTURES, { subject: 'moon', seed: 1 }] }, /^class: /],
+      [{ pictures: [...PICTURES, { subject: '1', seed: -1 }] }, /^seed: /],
       [{ numInferenceSteps: 0 }, /^numInferenceSteps: /],
       [{ cachedBlocks: 4 }, /^cachedBlocks: expected a whole number from 0 to 3/],
       [{ batchSize: 0 }, /^batchSize: /],

@@ -32,3 +32,31 @@ it('has no fewer steps that are none fewer', () => {
   expect(steps(4)).toEqual([3]); // 4 · (1 − ½ · 6/28) = 3.57: 4 steps are the uncached run itself
   expect(steps(1)).toEqual([]);
 });
+
+it('has both rows of Table 3 for few steps', () => {
+  const setting = { numInferenceSteps: 4, depth: 28 };
+  const methods = paperMethods(setting);
+  expect(methods.map(({ name }) => name)).toEqual([
+    'delta-dit, 6 blocks',
+    'delta-dit, 4 blocks',
+    ...['delta-cache-front', 'delta-cache-middle', 'delta-cache-rear', 'feature-cache-front', 'feature-cache-rear'],
+    '3 steps',
+  ]);
+  const ratios = methods.slice(0, 2).map(({ cache }) => (4 * 28) / countBlocks(cache!.plan(setting)).computed);
+  expect(ratios.map((ratio) => ratio.toFixed(2))).toEqual(['1.12', '1.08']); // 8.565 ÷ 7.647 and ÷ 7.953 TMACs
+  const reused = (name: string) =>
+    methods
+      .find((one) => one.name === name)!
+      .cache!.plan(setting)
+      .steps.map(({ reuse }) => reuse?.first ?? null);
+  expect(reused('delta-dit, 6 blocks')).toEqual([null, 22, null, 0]); // b = 2
+  expect(reused('delta-dit, 4 blocks')).toEqual([null, 24, null, 0]);
+});
+
+it('has one Δ-DiT where the two would be the same or nothing', () => {
+  const names = (numInferenceSteps: number, depth: number) =>
+    paperMethods({ numInferenceSteps, depth }).map(({ name }) => name);
+  expect(names(4, 3)[0]).toBe('delta-dit');
+  expect(names(9, 28)[0]).toBe('delta-dit');
+  expect(names(8, 28)[1]).toBe('delta-dit, 4 blocks');
+});

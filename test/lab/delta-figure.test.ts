@@ -20,7 +20,7 @@ function analysisOf(steps: number, depth: number, changes: Partial<DeltaAnalysis
   });
   return {
     ...{ model: 'folder/tiny', backend: 'cpu', numerics: 'original', sampler: 'ddim', eta: 0, guidanceScale: 4 },
-    ...{ classLabels: [1, 2], seeds: [0, 0], rows: 4, spans: [], blocks },
+    ...{ subjects: ['1', '2'], subjectKind: 'class', seeds: [0, 0], rows: 4, spans: [], blocks },
     timesteps: Array.from({ length: steps }, (_, step) => 1000 - ((step + 1) * 1000) / steps),
     ...changes,
   };
@@ -47,6 +47,15 @@ describe('deltaFigure', () => {
     const ground = svg.children.find(({ name }) => name === 'rect')!;
     const { width, height } = svg.attributes;
     expect(ground.attributes).toMatchObject({ width, height, fill: '#ffffff' });
+  });
+
+  it('says what it is a mean of', () => {
+    const line = (changes: Partial<DeltaAnalysis>) => textsOf(figure(analysisOf(2, 3, changes))).join(' ');
+    expect(line({})).toContain('mean over both guidance halves of 2 pictures of 2 classes');
+    const subjects = ['a red apple', 'a red apple'];
+    expect(line({ subjects, subjectKind: 'prompt', rows: 2 })).toContain(
+      'mean over the conditional half of 2 pictures of 1 prompt ',
+    );
   });
 
   it('puts the steps from left to right and the blocks from top to bottom, in cells that touch', () => {

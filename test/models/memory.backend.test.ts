@@ -1,10 +1,13 @@
-import type * as tf from '@tensorflow/tfjs-core';
+import * as tf from '@tensorflow/tfjs-core';
 import { withWeights } from '../../src/checkpoint/archive.ts';
 import type { AutoencoderKLConfig } from '../../src/models/autoencoder-config.ts';
 import { AutoencoderKL } from '../../src/models/autoencoder-kl.ts';
 import { DiT } from '../../src/models/dit.ts';
 import type { DiTConfig } from '../../src/models/dit-config.ts';
-import { decoderMemory, decodesInTiles, ditMemory, peakBytes } from '../../src/models/memory.ts';
+import { decoderMemory, decodesInTiles, ditMemory, peakBytes, pixArtMemory } from '../../src/models/memory.ts';
+import { PixArt } from '../../src/models/pixart.ts';
+import { PIXART_XL_2, type PixArtConfig } from '../../src/models/pixart-config.ts';
+import { ATTENTION_MEMORY_BUDGET } from '../../src/ops/attention.ts';
 import { peakBufferBytes } from '../support/peak-buffers.ts';
 import { randomArchive, randomTensor } from '../support/random-weights.ts';
 
@@ -58,6 +61,55 @@ describe('ditMemory', () => {
   it('grows with the samples, and the weights do not', () => {
     const [one, eight] = [ditMemory(DIT, 1), ditMemory(DIT, 8)];
     expect(eight).toEqual({ weights: one.weights, activations: 8 * one.activations });
+  });
+});
+
+const PIXART: PixArtConfig = {
+  ...DIT,
+  captionChannels: 32,
+  interpolationScale: 1,
+  microConditions: false,
+};
+
+describe('pixArtMemory', () => {
+  it.each([
+    ['the MLP is largest', PIXART, { height: 16, width: 12, captionLength: 20 }],
+    [
+      'the scores are largest',
+      { ...PIXART, hiddenSize: 32, numHeads: 8 },
+      { height: 32, width: 24, captionLength: 20 },
+    ],
+    [
+      'those of the caption are',
+      { ...PIXART, hiddenSize: 16, numHeads: 4 },
+      { height: 8, width: 8, captionLength: 200 },
+    ],
+    ['the caption itself is', { ...PIXART, captionChannels: 4096 }, { height: 8, width: 8, captionLength: 120 }],
+  ])('is what a run holds at once, where %s', async (_, config, setting) => {
+    const samples = 4;
+    const archive = randomArchive(PixArt.parameterShapes(config));
+    const pixart = await withWeights(archive, (weights) => PixArt.fromWeights(config, weights));
+    const x = randomTensor<tf.Tensor4D>([samples, setting.height, setting.width, 4], 1);
+    const mask = tf.ones<tf.Rank.R2>([samples, setting.captionLength]);
+    const measured = await peakBufferBytes(async () => {
+      const embeds = randomTensor<tf.Tensor3D>([samples, setting.captionLength, config.captionChannels], 2);
+      const caption = pixart.projectCaption(embeds, mask);
+      (await pixart.predict(x, Array(samples).fill(500), caption)).dispose();
+      tf.dispose([embeds, caption.tokens, caption.bias]);
+    });
+    const { weights, activations } = pixArtMemory(config, samples, setting);
+    expectClose(activations, measured);
+    expect(weights).toBe(4 * pixart.countParams());
+    pixart.dispose();
+    tf.dispose([x, mask]);
+  });
+
+  it('keeps the scores of 1024 px within the budget of attention', () => {
+    const config = { ...PIXART_XL_2, inputSize: 128, interpolationScale: 2, microConditions: true };
+    const { activations } = pixArtMemory({ ...config, mlpRatio: 0 }, 2);
+    const stream = 4 * 2 * 4096 * 1152;
+    expect(activations).toBeGreaterThan(11 * stream + ATTENTION_MEMORY_BUDGET);
+    expect(activations).toBeLessThan(12 * stream + ATTENTION_MEMORY_BUDGET);
   });
 });
 

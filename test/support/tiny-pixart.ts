@@ -6,6 +6,7 @@ import type { Numerics } from '../../src/models/dit-config.ts';
 import { type MicroConditions, PixArt } from '../../src/models/pixart.ts';
 import type { PixArtCheckpoint } from '../../src/models/pixart-checkpoint.ts';
 import { withPixArtNumerics } from '../../src/models/pixart-config.ts';
+import { PixArtPipeline } from '../../src/pipelines/pixart-pipeline.ts';
 import { type Fixture, readFixture } from './fixtures.ts';
 
 /** What PixArt-α computes; written by test/fixtures/make_pixart.py. */
@@ -40,6 +41,11 @@ export function loadPixArt(name: PixArtName, numerics: Numerics = 'original'): P
   return withPixArtCheckpoint(name, ({ transformer: { config, archive } }) =>
     withWeights(archive, (weights) => PixArt.fromWeights(withPixArtNumerics(config, numerics), weights)),
   );
+}
+
+/** The first of the fixtures with its text encoder, as a pipeline. @param change of the checkpoint */
+export function loadTinyPixArtPipeline(change: Partial<PixArtCheckpoint> = {}): Promise<PixArtPipeline> {
+  return withPixArtCheckpoint('tiny', (checkpoint) => PixArtPipeline.fromCheckpoint({ ...checkpoint, ...change }));
 }
 
 export function readPixArtFixture(name: PixArtName): Promise<Fixture> {

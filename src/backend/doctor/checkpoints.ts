@@ -17,11 +17,11 @@ export interface CheckpointCheck extends Finding {
   readonly name: string;
   readonly folder: string;
   readonly layout: 'converted' | 'diffusers' | 'none';
-  /** "DiT-XL/2 (depth 28, width 1152, patch 2)", of one that can be opened, as all below. */
+  /** "DiT-XL/2 (depth 28, width 1152, patch 2), converted", of one that can be opened, as all below. */
   readonly model?: string;
   /** How its weights are stored: F32, F16, BF16. */
   readonly dtypes?: readonly string[];
-  /** Of its weights on disk. */
+  /** Of its weights on disk, the text encoder's included. */
   readonly bytes?: number;
   /** Estimate of what one guided picture takes, as `delta-dit generate` makes it. */
   readonly memoryBytes?: number;
@@ -62,7 +62,7 @@ async function checkCheckpoint(name: string, folder: string, limits: readonly Me
     const checkpoint = await openCheckpoint(folder);
     try {
       const described = await describe(checkpoint);
-      return { ...about, ...described, ...verdict(described.memoryBytes, limits) };
+      return { ...about, ...described, ...verdict(checkpoint, described.memoryBytes, limits) };
     } finally {
       await checkpoint.close();
     }
@@ -75,8 +75,13 @@ async function checkCheckpoint(name: string, folder: string, limits: readonly Me
 
 async function describe(checkpoint: OpenedCheckpoint) {
   const { transformer, vae, files } = checkpoint;
-  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
-  const tensors = [transformer.archive, vae.archive].flatMap((archive) => [...archive.tensors.values()]);
+  const textEncoder = checkpoint.pipeline === 'PixArtPipeline' ? await checkpoint.openTextEncoder?.() : undefined;
+  await textEncoder?.close(); // its names and sizes stay
+  const sizes = await Promise.all(
+    [...files, ...(textEncoder?.files ?? [])].map(async (file) => (await stat(file)).size),
+  );
+  const archives = [transformer.archive, vae.archive, ...(textEncoder ? [textEncoder.archive] : [])];
+  const tensors = archives.flatMap((archive) => [...archive.tensors.values()]);
   const memoryOf = await checkpointMemory(checkpoint);
   return {
     model: detectModel(transformer.archive).description,
@@ -86,11 +91,26 @@ async function describe(checkpoint: OpenedCheckpoint) {
   };
 }
 
-function verdict(memoryBytes: number, limits: readonly MemoryLimit[]): Finding {
+function verdict(checkpoint: OpenedCheckpoint, memoryBytes: number, limits: readonly MemoryLimit[]): Finding {
   const limit = limits.find(({ bytes }) => memoryBytes > bytes);
-  if (!limit) return OK;
-  const problem = `one picture takes about ${gigabytes(memoryBytes)} of memory, and ${gigabytes(limit.bytes)} ${limit.reason}`;
-  return { status: 'warning', problem, fix: 'Use the backend tensorflow on a machine with enough memory.' };
+  if (limit) {
+    const problem = `one picture takes about ${gigabytes(memoryBytes)} of memory, and ${gigabytes(limit.bytes)} ${limit.reason}`;
+    return { status: 'warning', problem, fix: 'Use the backend tensorflow on a machine with enough memory.' };
+  }
+  const missing = missingTextParts(checkpoint);
+  if (missing.length === 0) return OK;
+  return {
+    status: 'warning',
+    problem: `has no ${missing.join(' and no ')}, so that it takes encoded prompts alone (--embeds)`,
+    fix: 'Give them with --text-encoder and --tokenizer, or convert the checkpoint with them.',
+  };
+}
+
+/** Of a PixArt, what it would need to read prompts. */
+function missingTextParts(checkpoint: OpenedCheckpoint): string[] {
+  if (checkpoint.pipeline === 'DiTPipeline') return [];
+  const { openTextEncoder, tokenizer } = checkpoint;
+  return [...(openTextEncoder ? [] : ['text encoder']), ...(tokenizer ? [] : ['tokenizer'])];
 }
 
 function gigabytes(bytes: number): string {

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { convertCheckpoint } from '../../../converters/convert.ts';
@@ -46,6 +46,43 @@ it('describes a diffusers folder, and says of others what they lack', async () =
     ['tiny', 'converted', 'ok'],
   ]);
   expect(checks.find(({ name }) => name === 'notes')?.problem).toBe('holds neither manifest.json nor model_index.json');
+});
+
+const PIXART = join(__dirname, '../../fixtures/pixart/tiny-diffusers');
+
+describe('of a PixArt', () => {
+  const checkPixArt = async () => (await checkCheckpoints([folder], PLENTY)).find(({ name }) => name === 'pixart');
+
+  it('counts the text encoder', async () => {
+    cpSync(PIXART, join(folder, 'pixart'), { recursive: true });
+    const parts = ['transformer/diffusion_pytorch_model', 'vae/diffusion_pytorch_model', 'text_encoder/model'];
+    const sizes = parts.map((part) => statSync(join(PIXART, `${part}.safetensors`)).size);
+    expect(await checkPixArt()).toMatchObject({
+      status: 'ok',
+      layout: 'diffusers',
+      model: expect.stringMatching(/^PixArt-α \(depth 3, width 24, patch 2\)/),
+      bytes: sizes.reduce((sum, size) => sum + size, 0),
+    });
+  });
+
+  it.each([
+    ['text encoder', 'text_encoder'],
+    ['tokenizer', 'tokenizer'],
+  ])('without %s says what it can do', async (name, part) => {
+    cpSync(PIXART, join(folder, 'pixart'), { recursive: true });
+    rmSync(join(folder, 'pixart', part), { recursive: true });
+    expect(await checkPixArt()).toMatchObject({
+      status: 'warning',
+      problem: `has no ${name}, so that it takes encoded prompts alone (--embeds)`,
+      fix: 'Give them with --text-encoder and --tokenizer, or convert the checkpoint with them.',
+    });
+  });
+
+  it('names a text encoder that is damaged', async () => {
+    cpSync(PIXART, join(folder, 'pixart'), { recursive: true });
+    truncateSync(join(folder, 'pixart/text_encoder/model.safetensors'), 100);
+    expect(await checkPixArt()).toMatchObject({ status: 'failed', problem: expect.stringMatching(/text_encoder/) });
+  });
 });
 
 it.each([
