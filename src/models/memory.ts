@@ -3,10 +3,11 @@
  *
  * Counted from the operations as they are written; a backend that fuses some takes less. Measured with TensorFlow 2.21 on
  * 2 cores, peak resident memory above that of the started backend, in GB: DiT-XL/2 of 256 px on 2 samples 3.06 (here
- * 2.78), of 512 px 3.42 (3.10), the shipped model on 128 samples 0.58 (0.17); and Stable Diffusion's decoder at 512 px
- * above its loaded weights, 0.65 in bands (0.54), 1.28 whole (1.07): allocators, threads and the JavaScript engine take
- * 0.1 to 0.4 more. On WebAssembly weights count twice (see `peakBytes`): DiT-B/2 on 2 samples 1.14 (1.09), DiT-L/2 on
- * one 3.82 (3.70).
+ * 2.78), of 512 px 3.42 (3.10), the shipped DiT on 128 samples 0.58 (0.17); PixArt-XL/2 on 2 samples with captions of 120
+ * tokens, of 256 px 2.85 (2.53), of 512 px 3.37 (2.83); T5-XXL from disk on one prompt 0.81 (0.55); and Stable Diffusion's
+ * decoder at 512 px above its loaded weights, 0.65 in bands (0.54), 1.28 whole (1.07): allocators, threads and the
+ * JavaScript engine take 0.1 to 0.5 more, and up to 1.0 where the engine has memory to spare and clears up late. On
+ * WebAssembly weights count twice (see `peakBytes`): DiT-B/2 on 2 samples 1.14 (1.09), DiT-L/2 on one 3.82 (3.70).
  */
 import { ATTENTION_MEMORY_BUDGET } from '../ops/attention.ts';
 import { elementCount, type Shape } from '../shape.ts';

@@ -81,7 +81,7 @@ describe('pixArtMemory', () => {
     ],
     [
       'those of the caption are',
-      { ...PIXART, hiddenSize: 16, numHeads: 4 },
+      { ...PIXART, hiddenSize: 16, numHeads: 8 },
       { height: 8, width: 8, captionLength: 200 },
     ],
     ['the caption itself is', { ...PIXART, captionChannels: 4096 }, { height: 8, width: 8, captionLength: 120 }],
