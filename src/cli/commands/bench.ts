@@ -42,9 +42,8 @@ interface QualityCliOptions extends BenchOptions {
   readonly force?: boolean;
 }
 
-/** Pictures of each method in the sheet, and what their labels hold. */
+/** Pictures of each method in the sheet. */
 const SHEET_COLUMNS = 8;
-const LABEL_LENGTH = 30;
 
 export function benchCommand(): Command {
   const bench = new Command('bench').description('measure what a cache method saves, and what it changes');
@@ -163,7 +162,7 @@ function sheetOf({ painter: { pipe } }: Benched, { subjects }: QualityReport, ro
   const names = 'labels' in pipe ? pipe.labels : [];
   const labels = subjects.slice(0, SHEET_COLUMNS).map((subject) => names[Number(subject)] ?? subject);
   return labelledSheet(
-    labels.map((label) => (label.length > LABEL_LENGTH ? `${label.slice(0, LABEL_LENGTH - 1)}…` : label)),
+    labels,
     // the font breaks lines at spaces
     [...rows].map(([method, pictures]) => [method.replaceAll('-', ' '), pictures]),
   );
