@@ -32,8 +32,10 @@ export async function labelledSheet(
   rows.forEach(([name, pictures], y) => {
     print(name, 0, header + y * CELL, MARGIN, PICTURE);
     pictures.forEach((picture, x) => {
-      const image = Jimp.fromBitmap(bitmap(picture)).resize({ w: PICTURE, h: PICTURE });
-      sheet.composite(image, MARGIN + x * CELL, header + y * CELL);
+      const scale = PICTURE / Math.max(picture.width, picture.height);
+      const [w, h] = [Math.round(scale * picture.width), Math.round(scale * picture.height)];
+      const image = Jimp.fromBitmap(bitmap(picture)).resize({ w, h });
+      sheet.composite(image, MARGIN + x * CELL + (PICTURE - w) / 2, header + y * CELL + (PICTURE - h) / 2);
     });
   });
   return { width: sheet.width, height: sheet.height, data: new Uint8ClampedArray(sheet.bitmap.data) };

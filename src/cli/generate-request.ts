@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { type CachePolicy, OptionError } from '../index.ts';
+import { type CachePolicy, OptionError, type SubjectKind } from '../index.ts';
 import { cachePolicy } from './cache-options.ts';
 import type { GenerateOptions, PictureOptions } from './generate-options.ts';
 import { modelPath, unreadLayout } from './model-options.ts';
-import type { SubjectKind } from './open-painter.ts';
 import type { NamedPicture } from './output.ts';
 import type { WantedSize } from './prompt-switches.ts';
 import { BATCH_SIZE } from './run-jobs.ts';

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { OptionError, type ReportedRun } from '../index.ts';
+import { OptionError, type ReportedRun, type SubjectKind } from '../index.ts';
 import { appended } from './arguments.ts';
-import { type PainterOptions, type SubjectKind, withPromptOptions } from './open-painter.ts';
+import { type PainterOptions, withPromptOptions } from './open-painter.ts';
 import { readPromptFile } from './prompt-file.ts';
 
 /** What measurements take, of either pipeline. */

@@ -9,6 +9,7 @@ import {
   PixArtPipeline,
   type PromptSettings,
   promptPainter,
+  type SubjectKind,
 } from '../index.ts';
 import { wholeNumber } from './arguments.ts';
 import { checkMemory, type MemoryRequest, memoryLimits, weightCopies } from './memory-check.ts';
@@ -20,9 +21,6 @@ import {
   refuseUnreadLayout,
   startBackend,
 } from './model-options.ts';
-
-/** What the command line says pictures are of. */
-export type SubjectKind = 'class' | 'prompt';
 
 /** Of a text-to-image model alone. */
 export interface PromptOptions extends Pick<PromptSettings, 'width' | 'height' | 'cleanPrompt'> {

@@ -1,5 +1,4 @@
-import { OptionError } from '../index.ts';
-import type { SubjectKind } from './open-painter.ts';
+import { OptionError, type SubjectKind } from '../index.ts';
 import { checkOutput, pictureKind } from './pictures.ts';
 
 /** Where pictures go: one file with all of them, which may be stdout, or a file for each. */

@@ -1,7 +1,6 @@
 import { fileSource } from '../checkpoint/file-source.ts';
-import { OptionError, preparePrompt, readPromptTexts } from '../index.ts';
+import { OptionError, preparePrompt, readPromptTexts, type SubjectKind } from '../index.ts';
 import type { PictureOptions } from './generate-options.ts';
-import type { SubjectKind } from './open-painter.ts';
 import { readPromptFile } from './prompt-file.ts';
 import { parseSize, readSwitches, type WantedSize } from './prompt-switches.ts';
 

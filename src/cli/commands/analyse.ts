@@ -7,13 +7,14 @@ import {
   OptionError,
   SAMPLER_NAMES,
   type SamplerName,
+  type SubjectKind,
 } from '../../index.ts';
 import { finiteNumber, wholeNumber } from '../arguments.ts';
 import { analysisJson, analysisSummary } from '../delta-report.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { type LabSubjectOptions, labSubjects, warnOfTruncation, withLabSubjects } from '../lab-subjects.ts';
 import { withModelOptions } from '../model-options.ts';
-import { openPainter, type SubjectKind } from '../open-painter.ts';
+import { openPainter } from '../open-painter.ts';
 import { measureOutlines, outlineTable } from '../outline-report.ts';
 import { checkOutput, writeStdout, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
