@@ -23,6 +23,8 @@ interface Shown {
   readonly model: string;
   readonly kind: SubjectKind;
   readonly subjects: readonly string[];
+  /** Columns without native code, so that all of them take about a minute. */
+  readonly columns: number;
   readonly draw: (painter: Painter, jobs: readonly Job[], signal: AbortSignal) => Promise<readonly Row[]>;
 }
 
@@ -43,10 +45,11 @@ const SHOWN: readonly Shown[] = [
     model: 'dit-emoji',
     kind: 'class',
     subjects: ['heart', 'clock', 'cat face', 'monkey face', 'medal', 'book', 'person', 'cloud'],
+    columns: 4,
     draw: uncachedAndCached,
   },
-  { model: 'pixart-emoji', kind: 'prompt', subjects: PROMPTS, draw: uncachedAndCached },
-  { model: 'pixart-emoji-lcm', kind: 'prompt', subjects: PROMPTS, draw: everyStep },
+  { model: 'pixart-emoji', kind: 'prompt', subjects: PROMPTS, columns: 2, draw: uncachedAndCached },
+  { model: 'pixart-emoji-lcm', kind: 'prompt', subjects: PROMPTS, columns: 4, draw: everyStep },
 ];
 const SEED = 7;
 
@@ -60,12 +63,11 @@ export function demoCommand(): Command {
 async function demo({ output }: DemoOptions, signal: AbortSignal): Promise<void> {
   await checkOutput(output, true);
   const sheets: PixelImage[] = [];
-  for (const { model, kind, subjects, draw } of SHOWN) {
+  for (const { model, kind, subjects, columns, draw } of SHOWN) {
     // the text-to-image models are in the repository alone
     if (!existsSync(join(packageFolder(), 'checkpoints', model, 'manifest.json'))) continue;
     const painter = await openPainter({ model, quiet: sheets.length > 0 }, kind);
-    // without native code half of the columns keep the wait short
-    const shown = getBackend() === 'tensorflow' ? subjects : subjects.slice(0, subjects.length / 2);
+    const shown = getBackend() === 'tensorflow' ? subjects : subjects.slice(0, columns);
     const jobs = shown.map((subject) => ({ subject, seed: SEED }));
     console.log(`${model}: ${shown.join(', ')}`);
     try {
