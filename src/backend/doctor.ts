@@ -1,6 +1,7 @@
 import { type BackendCheck, checkBackends, withFixes } from './doctor/backends.ts';
 import { type CheckpointCheck, checkCheckpoints, type MemoryLimit } from './doctor/checkpoints.ts';
 import type { Finding } from './doctor/finding.ts';
+import { checkFusedOps, type FusedOpsCheck } from './doctor/fused-ops.ts';
 import { checkGpu, type GpuCheck } from './doctor/gpu.ts';
 import {
   checkDisk,
@@ -30,6 +31,7 @@ export interface Diagnosis {
   readonly packages: readonly PackageCheck[];
   /** Fastest first, in the order in which they are chosen. */
   readonly backends: readonly BackendCheck[];
+  readonly fusedOps: FusedOpsCheck;
   readonly setUp: SetUpCheck;
   readonly gpu: GpuCheck;
   readonly processor: ProcessorCheck;
@@ -71,6 +73,7 @@ export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
     node: checkNode(),
     packages: checkPackages([userFolder, ...findTfjsNode(userFolder).map(({ folder }) => folder)]),
     backends,
+    fusedOps: await checkFusedOps(backends, userFolder, limit),
     setUp: await checkSetUp(userFolder, cacheDir, working[0]?.backend !== 'tensorflow'),
     gpu: await checkGpu(backends, nvidia, limit),
     processor: await checkProcessor(),

@@ -77,7 +77,8 @@ async function describeCurrent(absent: readonly AbsentBackend[]): Promise<Backen
   const described = known
     ? await known.describe(runningBackend())
     : { description: `${name}, started by the caller`, version: TFJS_VERSION, gpu: name.startsWith('webg') };
-  return { name, ...described, absent };
+  const fusedOps = await known?.equip?.(runningBackend());
+  return { name, ...described, ...(fusedOps && { fusedOps }), absent };
 }
 
 function noGpu(report: BackendReport): string {

@@ -46,12 +46,13 @@ function packageLines({ packages }: Diagnosis): Line[] {
   return packages.map((check) => [check, check.name, check.status === 'ok' ? check.expected : '']);
 }
 
-function backendLines({ backends }: Diagnosis): Line[] {
-  return backends.map((check) => {
+function backendLines({ backends, fusedOps }: Diagnosis): Line[] {
+  const lines = backends.map((check): Line => {
     const name = `${check.backend} (${check.package}${check.version ? ` ${check.version}` : ''})`;
     const folder = check.status !== 'ok' && check.folder ? `in ${check.folder}` : '';
     return [check, name, check.description ?? folder];
   });
+  return [...lines, [fusedOps, 'fused ops on top of tensorflow', fusedOps.instructions ?? '']];
 }
 
 function machineLines({ gpu, processor, memory, disks }: Diagnosis): Line[] {

@@ -131,13 +131,19 @@ export async function startBackend({ backend: name, gpu, quiet }: BackendCliOpti
   const backend = await useBackend(name, { ...(gpu ? { gpu: true } : {}) });
   if (quiet) return backend;
   console.error(`Backend: ${backend.description}`);
+  const { fusedOps } = backend;
+  if (fusedOps && fusedOps.instructions === undefined && !backend.gpu) {
+    console.error(`Without fused ops, which are faster: ${fusedOps.reason}${commandAdvice(fusedOps.command)}`);
+  }
   const faster = backend.absent[0];
   if (faster && !name) {
-    console.error(
-      `Without ${faster.name}, which is faster: ${faster.reason}${faster.command ? `; run ${faster.command}` : ''}`,
-    );
+    console.error(`Without ${faster.name}, which is faster: ${faster.reason}${commandAdvice(faster.command)}`);
   }
   return backend;
+}
+
+function commandAdvice(command: string | undefined): string {
+  return command ? `; run ${command}` : '';
 }
 
 /** A path as it is, or a checkpoint by name from ./checkpoints or from this package. */

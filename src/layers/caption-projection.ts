@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
-import { geluTanh } from '../ops/activations.ts';
 import { Composite } from './composite.ts';
 import { Linear } from './linear.ts';
 import { outputShape, single } from './tensors.ts';
@@ -32,7 +31,7 @@ export class CaptionProjection extends Composite {
 
   /** @param inputs [N,L,captionChannels] @returns [N,L,D] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor3D {
-    return tf.tidy(() => this.fc2.call(geluTanh(this.fc1.call(single<tf.Tensor3D>(inputs))))); // [N,L,D]
+    return tf.tidy(() => this.fc2.call(this.fc1.callGelu(single<tf.Tensor3D>(inputs)))); // [N,L,D]
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

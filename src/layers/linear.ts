@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
-import { linear } from '../ops/linear.ts';
+import { linear, linearGelu } from '../ops/linear.ts';
 import { ParameterLayer } from './parameter-layer.ts';
 import { outputShape, single } from './tensors.ts';
 
@@ -28,6 +28,11 @@ export class Linear extends ParameterLayer {
   override call<T extends tf.Tensor>(inputs: T | tf.Tensor[]): T {
     const { useBias = true } = this.sizes;
     return linear(single<T>(inputs), this.parameter('kernel'), useBias ? this.parameter('bias') : undefined);
+  }
+
+  /** `call`, then GELU, tanh approximation; the layer must have a bias. */
+  callGelu<T extends tf.Tensor>(x: T): T {
+    return linearGelu(x, this.parameter('kernel'), this.parameter('bias'));
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

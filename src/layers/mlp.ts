@@ -32,7 +32,8 @@ export class Mlp extends Composite {
   /** @param inputs [N,T,D] @returns [N,T,D] */
   override call(inputs: tf.Tensor | tf.Tensor[], hooks: BranchHooks = {}): tf.Tensor3D {
     return tf.tidy(() => {
-      const inner = geluTanh(hookedLinear(hooks, 'fc1', this.fc1, single<tf.Tensor3D>(inputs))); // [N,T,4·D]
+      const x = single<tf.Tensor3D>(inputs);
+      const inner = hooks.linear ? geluTanh(hookedLinear(hooks, 'fc1', this.fc1, x)) : this.fc1.callGelu(x); // [N,T,4·D]
       return hookedLinear(hooks, 'fc2', this.fc2, inner); // [N,T,D]
     });
   }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { runFused } from './fused.ts';
 
 /**
  * What the scores of one attention may take, in bytes. The matrix of T×S scores of all heads is never held whole where it
@@ -66,11 +67,14 @@ export function keyBias(mask: tf.Tensor2D): tf.Tensor4D {
 
 /**
  * Self-attention straight from the fused projection, whose features are q | k | v, each split head-major
- * (timm Attention: reshape to [3, h, d], q|k|v outermost).
+ * (timm Attention: reshape to [3, h, d], q|k|v outermost). One seat, which a backend may fuse; no gradients then, and the
+ * scores of a few tokens at a time take less than any budget.
  * @param qkv [N,T,3·D]
  * @returns [N,T,D]
  */
 export function selfAttention(qkv: tf.Tensor3D, numHeads: number, options: AttentionOptions = {}): tf.Tensor3D {
+  const fused = options.bias ? undefined : runFused<tf.Tensor3D>('DeltaDitSelfAttention', { qkv }, { numHeads });
+  if (fused) return fused;
   return tf.tidy(() => {
     const [q, k, v] = intoHeads(qkv, 3, numHeads) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
     return joinHeads(attention(q, k, v, options));
@@ -79,7 +83,7 @@ export function selfAttention(qkv: tf.Tensor3D, numHeads: number, options: Atten
 
 /**
  * Cross-attention from its two projections; the features of `kv` are k | v, split as in `selfAttention`
- * (PixArt_blocks.py MultiHeadCrossAttention).
+ * (PixArt_blocks.py MultiHeadCrossAttention). A seat like it.
  * @param q [N,T,D]
  * @param kv [N,S,2·D]
  * @returns [N,T,D]
@@ -90,6 +94,9 @@ export function crossAttention(
   numHeads: number,
   options: AttentionOptions = {},
 ): tf.Tensor3D {
+  const { bias } = options;
+  const fused = runFused<tf.Tensor3D>('DeltaDitCrossAttention', { q, kv, ...(bias && { bias }) }, { numHeads });
+  if (fused) return fused;
   return tf.tidy(() => {
     const [query] = intoHeads(q, 1, numHeads) as [tf.Tensor4D];
     const [k, v] = intoHeads(kv, 2, numHeads) as [tf.Tensor4D, tf.Tensor4D];

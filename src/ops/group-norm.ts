@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { silu } from './activations.ts';
+import { runFused } from './fused.ts';
 
 /** Statistics of each sample's channel groups, over `count` values each. */
 export interface GroupMoments {
@@ -34,7 +35,7 @@ export function groupNorm(
   return tf.tidy(() => normaliseGroups(x, groupMoments(x, numGroups), { weight, bias, eps }));
 }
 
-/** GroupNorm, then SiLU: one seat, which a backend may fuse. Shapes as of groupNorm. */
+/** GroupNorm, then SiLU. Shapes as of groupNorm. */
 export function groupNormSilu(
   x: tf.Tensor4D,
   numGroups: number,
@@ -42,17 +43,23 @@ export function groupNormSilu(
   bias: tf.Tensor1D,
   eps: number,
 ): tf.Tensor4D {
-  return tf.tidy(() => silu(groupNorm(x, numGroups, weight, bias, eps)));
+  return tf.tidy(() => normaliseGroupsSilu(x, groupMoments(x, numGroups), { weight, bias, eps }));
 }
 
-/** The statistics that a GroupNorm takes of `x` [N,H,W,C]; the caller disposes both tensors. */
+/**
+ * The statistics that a GroupNorm takes of `x` [N,H,W,C]; the caller disposes both tensors. A seat that a backend may
+ * fuse, as are the two that use the statistics; no gradients then.
+ */
 export function groupMoments(x: tf.Tensor4D, numGroups: number): GroupMoments {
   const [, height, width, channels] = x.shape;
+  const count = (height * width * channels) / numGroups;
+  const fused = runFused<[tf.Tensor4D, tf.Tensor4D]>('DeltaDitGroupMoments', { x }, { numGroups });
+  if (fused) return { mean: fused[0], variance: fused[1], count };
   const { mean, variance } = tf.tidy(() => {
     const mean = groupMean(x, numGroups);
     return { mean, variance: groupMean(tf.square(tf.sub(x, perChannel(mean, channels))), numGroups) };
   });
-  return { mean, variance, count: (height * width * channels) / numGroups };
+  return { mean, variance, count };
 }
 
 /**
@@ -100,6 +107,8 @@ export function normaliseGroups(
   { weight, bias, eps }: GroupNormParameters,
 ): tf.Tensor4D {
   const channels = x.shape[3];
+  const fused = fusedNormalisation(x, { mean, variance }, { weight, bias, eps }, false);
+  if (fused) return fused;
   return tf.tidy(() => {
     const scale = tf.mul(perChannel(tf.rsqrt(tf.add(variance, eps)), channels), weight); // [N,1,1,C]
     return tf.add(tf.mul(tf.sub(x, perChannel(mean, channels)), scale), bias) as tf.Tensor4D;
@@ -112,5 +121,15 @@ export function normaliseGroupsSilu(
   moments: Pick<GroupMoments, 'mean' | 'variance'>,
   parameters: GroupNormParameters,
 ): tf.Tensor4D {
-  return tf.tidy(() => silu(normaliseGroups(x, moments, parameters)));
+  const fused = fusedNormalisation(x, moments, parameters, true);
+  return fused ?? tf.tidy(() => silu(normaliseGroups(x, moments, parameters)));
+}
+
+function fusedNormalisation(
+  x: tf.Tensor4D,
+  { mean, variance }: Pick<GroupMoments, 'mean' | 'variance'>,
+  { weight, bias, eps }: GroupNormParameters,
+  silu: boolean,
+): tf.Tensor4D | undefined {
+  return runFused<tf.Tensor4D>('DeltaDitNormaliseGroups', { x, mean, variance, weight, bias }, { eps, silu });
 }

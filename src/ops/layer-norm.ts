@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { runFused } from './fused.ts';
 
 /**
  * LayerNorm without affine parameters: (x − mean) / √(var + eps), population variance over the last axis.
@@ -24,18 +25,20 @@ export function modulate(x: tf.Tensor3D, shift: tf.Tensor2D, scale: tf.Tensor2D)
   return tf.tidy(() => tf.add(tf.mul(x, tf.add(tf.expandDims(scale, 1), 1)), tf.expandDims(shift, 1)));
 }
 
-/** LayerNorm, then modulate: one seat, which a backend may fuse. Shapes as of the two. */
+/** LayerNorm, then modulate: one seat, which a backend may fuse; no gradients then. Shapes as of the two. */
 export function layerNormModulate(x: tf.Tensor3D, shift: tf.Tensor2D, scale: tf.Tensor2D, eps: number): tf.Tensor3D {
-  return tf.tidy(() => modulate(layerNorm(x, eps), shift, scale));
+  const fused = runFused<tf.Tensor3D>('DeltaDitLayerNormModulate', { x, shift, scale }, { eps });
+  return fused ?? tf.tidy(() => modulate(layerNorm(x, eps), shift, scale));
 }
 
 /**
- * x + gate·raw: how a residual branch joins the stream. One seat, which a backend may fuse.
+ * x + gate·raw: how a residual branch joins the stream. One seat, which a backend may fuse; no gradients then.
  * @param x [N,T,D]
  * @param raw [N,T,D]
  * @param gate [N,D]
  * @returns [N,T,D]
  */
 export function gateResidual(x: tf.Tensor3D, raw: tf.Tensor3D, gate: tf.Tensor2D): tf.Tensor3D {
-  return tf.tidy(() => tf.add(x, tf.mul(raw, tf.expandDims(gate, 1))));
+  const fused = runFused<tf.Tensor3D>('DeltaDitGateResidual', { x, raw, gate });
+  return fused ?? tf.tidy(() => tf.add(x, tf.mul(raw, tf.expandDims(gate, 1))));
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Diagnosis, diagnose } from '../../src/backend/doctor.ts';
+import { fusedAddonPath } from '../../src/backend/native/fused-addon.ts';
 import type { TfjsNodePackage } from '../../src/backend/native/tfjs-node-package.ts';
 import { PretendMachine, pretendRecipe } from './native/pretend-machine.ts';
 
@@ -260,4 +261,36 @@ it('changes nothing', async () => {
   await examine();
   expect(machine.cached()).toEqual([]);
   expect(machine.downloads()).toEqual([]);
+});
+
+describe('the fused ops', () => {
+  const addonOf = (installed: TfjsNodePackage) => fusedAddonPath(installed)!;
+
+  it('are found where they compute, with their instructions', async () => {
+    const installed = install(NODE, 'good');
+    writeFileSync(addonOf(installed), 'good');
+    expect((await examine()).fusedOps).toEqual({ addon: addonOf(installed), instructions: 'avx2', status: 'ok' });
+  });
+
+  it('are told their set-up where they are missing or broken', async () => {
+    const installed = install(NODE, 'good');
+    const fix = 'Run `node bin/delta-dit.mjs setup-native`.';
+    expect((await examine()).fusedOps).toEqual({
+      status: 'warning',
+      problem: 'are not compiled yet; pictures take longer',
+      fix,
+    });
+    writeFileSync(addonOf(installed), 'bad');
+    expect((await examine()).fusedOps).toMatchObject({
+      status: 'failed',
+      problem: 'do not work: Error: the addon is bad',
+      fix,
+    });
+  });
+
+  it('are not missed without TensorFlow, or on a GPU', async () => {
+    expect((await examine()).fusedOps).toEqual({ status: 'absent', problem: 'need the backend tensorflow' });
+    install(NODE_GPU, 'good-gpu');
+    expect((await examine()).fusedOps).toMatchObject({ status: 'absent', problem: expect.stringContaining('GPU') });
+  });
 });

@@ -26,6 +26,7 @@ const SOUND: Diagnosis = {
       status: 'ok',
     },
   ],
+  fusedOps: { status: 'absent', problem: 'need the backend tensorflow' },
   setUp: { possible: true, missing: [], status: 'ok' },
   gpu: { listed: false, gpus: [], log: [], status: 'absent', problem: 'there is no NVIDIA driver' },
   processor: { model: 'AMD EPYC', cores: 2, instructions: ['avx', 'avx2'], status: 'ok' },
@@ -57,6 +58,7 @@ describe('the report for people', () => {
 Backends, fastest first
   – tensorflow (@tensorflow/tfjs-node-gpu): is not installed
   ✓ wasm (@tensorflow/tfjs-backend-wasm 4.22.0): WebAssembly with SIMD, 1 thread
+  – fused ops on top of tensorflow: need the backend tensorflow
 Machine
   – GPU: there is no NVIDIA driver
   ✓ Processor: AMD EPYC, 2 cores avx avx2

@@ -20,9 +20,16 @@ export interface BackendReport {
   /** Version of the library that does the arithmetic. */
   readonly version: string;
   readonly gpu: boolean;
+  /** Of TensorFlow: our own ops on top of it. */
+  readonly fusedOps?: FusedOpsReport;
   /** Faster backends that were passed over because they are not there, fastest first. */
   readonly absent: readonly AbsentBackend[];
 }
+
+/** Fused ops that are in use, by instruction set ("avx2"), or why they are not and the command that brings them. */
+export type FusedOpsReport =
+  | { readonly instructions: string }
+  | { readonly reason: string; readonly command?: string; readonly instructions?: never };
 
 export interface AbsentBackend {
   readonly name: BackendName;
@@ -39,7 +46,9 @@ export interface Backend {
   /** Loads the package and makes it the backend of tfjs. Throws BackendError. */
   start(options: BackendOptions): Promise<void>;
   /** Describes the backend while it runs. */
-  describe(running: KernelBackend): Promise<Omit<BackendReport, 'name' | 'absent'>>;
+  describe(running: KernelBackend): Promise<Omit<BackendReport, 'name' | 'absent' | 'fusedOps'>>;
+  /** Adds our own ops to the backend while it runs, also where the caller has started it. Throws BackendError. */
+  equip?(running: KernelBackend): Promise<FusedOpsReport | undefined>;
 }
 
 export const TFJS_VERSION = version_core;

@@ -38,6 +38,12 @@ export const tensorflow: Backend = {
     const gpu = running.isUsingGpuDevice;
     return { description: `TensorFlow ${version}, ${gpu ? 'GPU' : 'CPU'}`, version, gpu };
   },
+  equip: async (running) => {
+    if (!isNodeBackend(running)) return undefined;
+    const { findTfjsNode, hasNativePart } = await import('../native/tfjs-node-package.ts');
+    const { loadFusedOps } = await import('../native/fused-addon.ts');
+    return loadFusedOps(findTfjsNode().find(hasNativePart), running);
+  },
 };
 
 interface NodeBackend {

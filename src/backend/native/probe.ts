@@ -26,6 +26,21 @@ export function probeTfjsNode({ folder }: TfjsNodePackage, options: ProbeOptions
   return probe<NativeAnswer>(NATIVE, [folder], options);
 }
 
+/** What our own ops say of themselves. */
+export interface FusedOpsAnswer {
+  /** The best instruction set that they have for this processor: "avx512", "avx2", "plain". */
+  readonly instructions: string;
+}
+
+/** Lets one of our ops compute in such a process. */
+export function probeFusedOps(
+  { folder }: Pick<TfjsNodePackage, 'folder'>,
+  addon: string,
+  options: ProbeOptions = {},
+): Promise<Probe<FusedOpsAnswer>> {
+  return probe<FusedOpsAnswer>(FUSED, [folder, addon], options);
+}
+
 /** What a backend that needs no native part says of itself. */
 export interface ScriptedAnswer {
   readonly version: string;
@@ -92,10 +107,20 @@ const compute = (tf, describe) =>
     if (product !== 11) throw new Error('1*3 + 2*4 gave ' + product);
     console.log('${MARK}' + JSON.stringify(describe()));
   });`;
-const NATIVE = `${COMPUTE}
+const LOAD = `
 const util = require('node:util');
 Object.assign(util, { isNullOrUndefined: (v) => v == null, isArray: Array.isArray });
-const tf = require(process.argv[1]);
+const tf = require(process.argv[1]);`;
+const FUSED = `${LOAD}
+const addon = require(process.argv[2]);
+const running = tf.backend().binding.TF_Version;
+if (addon.tensorflow !== running) throw new Error('made for TensorFlow ' + addon.tensorflow + ', not ' + running);
+addon.register();
+tf.backend().executeSingleOutput('DeltaDitGelu', [], [tf.tensor1d([0, 100])]).data().then((values) => {
+  if (String(values) !== '0,100') throw new Error('gelu of 0,100 gave ' + values);
+  console.log('${MARK}' + JSON.stringify({ instructions: addon.instructions() }));
+});`;
+const NATIVE = `${COMPUTE}${LOAD}
 compute(tf, () => {
   const { binding, isUsingGpuDevice } = tf.backend();
   return { tensorflow: binding.TF_Version, gpu: isUsingGpuDevice };

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { BackendError } from '../../errors.ts';
+import { fusedSources } from './fused-addon.ts';
 import { runTool, tellingLine } from './run-tool.ts';
 import { LIBRARIES } from './setup-wheels.ts';
 import type { TfjsNodePackage } from './tfjs-node-package.ts';
@@ -31,6 +32,32 @@ export async function compileAddon(tfjsNode: TfjsNodePackage, folder: string, si
       `g++ could not compile the native part of ${tfjsNode.name} (${tellingLine(run)}). It needs g++ 9 or newer: \`g++ --version\`.`,
     );
   }
+}
+
+/**
+ * Compiles our own ops against the TensorFlow beside `addon`. One file runs on every processor of the architecture: the
+ * sources say by function what they need beyond its baseline, and choose when they run.
+ */
+export async function compileFusedOps(tensorflow: string, addon: string, signal?: AbortSignal): Promise<void> {
+  const sources = fusedSources();
+  if (!sources) throw new BackendError('The sources of the fused ops are not there: install delta-dit again.');
+  const part = dirname(addon);
+  const run = await runTool(
+    'g++',
+    [
+      // Products and sums become one instruction where there is one; GCC does so by default only without -std.
+      ...['-std=c++17', '-O3', '-ffp-contract=fast', '-fPIC', '-shared', '-fvisibility=hidden', '-pthread'],
+      ...['-DNAPI_VERSION=8', `-DDELTA_DIT_TENSORFLOW="${tensorflow}"`],
+      ...[`-I${join(part, 'include')}`, `-I${nodeHeaders()}`],
+      ...sources.files.filter((file) => file.endsWith('.cc')).map((file) => join(sources.folder, file)),
+      ...[`-L${part}`, '-l:libtensorflow_framework.so.2', '-Wl,-rpath,$ORIGIN'],
+      ...['-o', addon],
+    ],
+    { signal },
+  );
+  if (run.ok) return;
+  const reason = run.found ? tellingLine(run) : 'there is no g++: on Debian or Ubuntu `sudo apt install g++`';
+  throw new BackendError(`g++ could not compile the fused ops (${reason})`);
 }
 
 function nodeHeaders(): string {

@@ -14,6 +14,7 @@ import {
 } from './setup-cache.ts';
 import { compileAddon } from './setup-compile.ts';
 import { downloadWheels, missingWheels } from './setup-download.ts';
+import { type FusedOpsOutcome, setUpFusedOps } from './setup-fused-ops.ts';
 import { installTfjsNode, linkAddon, targetPackage } from './setup-package.ts';
 import { recipeForThisMachine } from './setup-platform.ts';
 import type { ReportProgress, SetupProgress } from './setup-progress.ts';
@@ -52,6 +53,8 @@ export type SetupOutcome =
       /** The package that now has a native part. */
       readonly package: string;
       readonly folder: string;
+      /** Our own ops on top of TensorFlow; without them it works, too, but takes longer. */
+      readonly fusedOps: FusedOpsOutcome;
     }
   | { readonly status: 'skipped'; readonly reason: string };
 
@@ -67,7 +70,7 @@ interface Run {
 /**
  * Gives `@tensorflow/tfjs-node` a current TensorFlow: takes the C library out of the Python wheel that pip downloads and
  * compiles tfjs-node's own binding against it. With `gpu` it is the wheel with CUDA, and NVIDIA's libraries from their
- * wheels beside it. A tfjs-node that works already is left as it is. The parts are kept once per user and linked into
+ * wheels beside it. A tfjs-node that works already is left as it is. Beside the part, our own ops are compiled. The parts are kept once per user and linked into
  * node_modules. Calling it again is cheap, goes on after an interruption, and is safe beside another call.
  *
  * @throws BackendError where it cannot be done, with all that is missing and what to run (unless `ifPossible`).
@@ -110,7 +113,7 @@ async function setUpFrom(recipe: NativeRecipe, cache: NativeCache, run: Run): Pr
   if (how === 'built') await build({ recipe, cache, pip, tfjsNode, run });
 
   const probe = await linkAndProbe(tfjsNode, cache, run);
-  if (probe.works) return ready(how, tfjsNode, probe);
+  if (probe.works) return ready(how, tfjsNode, probe, run);
   if (await canLoad(cache.addon, run.signal)) throw new BackendError(brokenPackage(tfjsNode, probe.reason));
   await discard(cache);
   if (how === 'built') {
@@ -148,7 +151,7 @@ async function findWorking(run: Run, part: string | undefined): Promise<SetupOut
     }
     // One that lists no GPU is what was asked for only if it is the part that is made here.
     const isAskedFor = run.device === 'cpu' || probe.gpu || (await isLinkedTo(candidate, part));
-    if (isAskedFor) return ready('found', candidate, probe);
+    if (isAskedFor) return ready('found', candidate, probe, run);
   }
   return undefined;
 }
@@ -216,9 +219,14 @@ async function linkAndProbe(tfjsNode: TfjsNodePackage, cache: NativeCache, run: 
   return probe;
 }
 
-function ready(how: 'found' | 'linked' | 'built', tfjsNode: TfjsNodePackage, probe: NativeAnswer): SetupOutcome {
-  const { tensorflow, gpu } = probe;
-  return { status: 'ready', how, tensorflow, gpu, package: tfjsNode.name, folder: tfjsNode.folder };
+async function ready(
+  how: 'found' | 'linked' | 'built',
+  tfjsNode: TfjsNodePackage,
+  { tensorflow, gpu }: NativeAnswer,
+  { report, signal }: Run,
+): Promise<SetupOutcome> {
+  const fusedOps = await setUpFusedOps(tfjsNode, tensorflow, report, signal);
+  return { status: 'ready', how, tensorflow, gpu, package: tfjsNode.name, folder: tfjsNode.folder, fusedOps };
 }
 
 /** A full disk or a folder without rights ends in one sentence like every other obstacle. */

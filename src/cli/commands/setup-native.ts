@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { FusedOpsOutcome } from '../../backend/native/setup-fused-ops.ts';
 import { type SetupOutcome, type SetupProgress, setupNative } from '../../backend/native/setup-native.ts';
 
 /** `delta-dit setup-native [--gpu] [--if-possible]` */
@@ -16,6 +17,7 @@ export function setupNativeCommand(): Command {
         const outcome = await setupNative({ gpu, ifPossible, onProgress: progress.show, signal: stop.signal });
         progress.end();
         process.stdout.write(`${outcomeSentence(outcome)}\n`);
+        if (outcome.status === 'ready') process.stdout.write(`${fusedSentence(outcome.fusedOps)}\n`);
         if (gpu && outcome.status === 'ready' && !outcome.gpu) process.stderr.write(`${NO_GPU}\n`);
       } finally {
         progress.end();
@@ -35,6 +37,12 @@ function outcomeSentence(outcome: SetupOutcome): string {
     built: 'has a newly built native part',
   }[outcome.how];
   return `${outcome.package} ${deed}: TensorFlow ${outcome.tensorflow}, ${device} (${outcome.folder}).`;
+}
+
+function fusedSentence(fusedOps: FusedOpsOutcome): string {
+  if (fusedOps.how === 'missing') return `It goes without the fused ops of delta-dit: ${fusedOps.reason}.`;
+  const deed = fusedOps.how === 'built' ? 'have been compiled for it' : 'are there, too';
+  return `The fused ops of delta-dit ${deed} (${fusedOps.instructions}).`;
 }
 
 const QUIET_SECONDS = 10;

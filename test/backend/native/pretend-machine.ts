@@ -24,13 +24,16 @@ export function pretendRecipe(device: Device = 'cpu'): NativeRecipe {
 const TENSORFLOW_FILES = {
   'tensorflow/libtensorflow_cc.so.2': 'the one half',
   'tensorflow/libtensorflow_framework.so.2': 'the other half',
-  'tensorflow/include/tensorflow/c/c_api.h': '// C API',
+  'tensorflow/include/tensorflow/c/ops.h': '// C API',
   'tensorflow/include/tensorflow/compiler/aot/codegen.h': '// not needed',
   'tensorflow/include/xla/tsl/c/tsl_status.h': '// status',
   'tensorflow/python/lots.py': 'pass',
 };
 
-/** tfjs-node as far as the probe goes; its "native part" says what it does: good, good-gpu, crashing, hanging, else fail. */
+/**
+ * tfjs-node as far as the probes go; its "native part" says what it does: good, good-gpu, crashing, hanging, else fail.
+ * Addons on top of it say the same: good, or else fail.
+ */
 const TFJS_NODE_SOURCE = `
 const part = require('node:fs').readFileSync(__dirname + '/lib/napi-v8/tfjs_binding.node', 'utf8');
 if (part === 'crashing') process.kill(process.pid, 'SIGSEGV');
@@ -38,7 +41,17 @@ while (part === 'hanging');
 if (!part.startsWith('good')) throw new Error('the native part is ' + part);
 if (!part.endsWith('gpu')) console.error('E0000 00:00:1.2   7 cuda.cc:52] failed call to cuInit: UNKNOWN ERROR (303)');
 exports.matMul = () => ({ data: async () => [11] });
-exports.backend = () => ({ binding: { TF_Version: '2.21.0' }, isUsingGpuDevice: part.endsWith('gpu') });
+exports.tensor1d = (values) => values;
+exports.backend = () => ({
+  binding: { TF_Version: '2.21.0' },
+  isUsingGpuDevice: part.endsWith('gpu'),
+  executeSingleOutput: (name, attributes, [x]) => ({ data: async () => x }),
+});
+require('node:module')._extensions['.node'] = (module, file) => {
+  const text = require('node:fs').readFileSync(file, 'utf8');
+  if (!text.startsWith('good')) throw new Error('the addon is ' + text);
+  module.exports = { tensorflow: '2.21.0', register() {}, instructions: () => 'avx2' };
+};
 `;
 
 /** A folder that stands for a machine: programs on PATH, a user's cache, a project. */

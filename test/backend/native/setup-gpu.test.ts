@@ -54,6 +54,7 @@ describe('a set-up for a GPU from nothing', () => {
     expect(await setUp()).toEqual({
       status: 'ready',
       how: 'built',
+      fusedOps: { how: 'built', instructions: 'avx2' },
       tensorflow: '2.21.0',
       gpu: true,
       package: '@tensorflow/tfjs-node-gpu',

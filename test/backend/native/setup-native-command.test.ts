@@ -37,6 +37,7 @@ const READY = {
   gpu: false,
   package: '@tensorflow/tfjs-node',
   folder: '/p',
+  fusedOps: { how: 'built', instructions: 'avx2' },
 } as const;
 
 it.each([
@@ -45,8 +46,16 @@ it.each([
   ['built', '@tensorflow/tfjs-node has a newly built native part: TensorFlow 2.21.0, CPU (/p).\n'],
 ] as const)('says what it did: %s', async (how, sentence) => {
   outcome = () => ({ ...READY, how });
-  expect((await run()).out).toBe(sentence);
+  expect((await run()).out).toBe(`${sentence}The fused ops of delta-dit have been compiled for it (avx2).\n`);
   expect(asked.ifPossible).toBe(false);
+});
+
+it.each([
+  [{ how: 'found', instructions: 'plain' }, 'The fused ops of delta-dit are there, too (plain).\n'],
+  [{ how: 'missing', reason: 'there is no g++' }, 'It goes without the fused ops of delta-dit: there is no g++.\n'],
+] as const)('says what became of the fused ops: %o', async (fusedOps, sentence) => {
+  outcome = () => ({ ...READY, how: 'found', fusedOps });
+  expect((await run()).out).toContain(`\n${sentence}`);
 });
 
 it('shows progress on stderr, outside a terminal only what is new', async () => {

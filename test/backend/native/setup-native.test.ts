@@ -47,6 +47,7 @@ describe('a set-up from nothing', () => {
       gpu: false,
       package: '@tensorflow/tfjs-node',
       folder: project.folder,
+      fusedOps: { how: 'built', instructions: 'avx2' },
     });
     expect(machine.cached()).toEqual([basename(machine.part)]);
     expect(readlinkSync(project.addon)).toBe(join(machine.part, 'tensorflow/tfjs_binding.node'));
@@ -55,6 +56,7 @@ describe('a set-up from nothing', () => {
       'unpacking tensorflow-cpu',
       'compiling the binding of @tensorflow/tfjs-node',
       'checking that TensorFlow computes',
+      'compiling the fused ops',
     ]);
     const unpacking = steps.filter(({ message }) => message === 'unpacking tensorflow-cpu');
     expect(unpacking.at(-1)?.doneBytes).toBe(unpacking.at(-1)?.totalBytes);
@@ -86,9 +88,10 @@ describe('a set-up from nothing', () => {
         .map(({ name }) => name)
         .sort(),
     ).toEqual([
-      'c_api.h',
+      expect.stringMatching(/^delta-dit-[0-9a-f]{12}\.node$/),
       'libtensorflow_cc.so.2',
       'libtensorflow_framework.so.2',
+      'ops.h',
       'tfjs_binding.node',
       'tsl_status.h',
     ]);
@@ -102,7 +105,7 @@ describe('a set-up from nothing', () => {
       expect(call).toContain(join(project.folder, 'binding', source));
     expect(call).toContain('-l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2');
     expect(call).toContain('node-api-headers/include');
-    expect(compilations).toHaveLength(2);
+    expect(compilations.filter((line) => line.includes('tfjs_backend.cc'))).toHaveLength(1);
   });
 
   it('installs tfjs-node without scripts where it is missing', async () => {
@@ -166,6 +169,66 @@ describe('a later call', () => {
   it('replaces a stock native part that does not work', async () => {
     machine.addNativePart(project, 'bad');
     expect(await setUp()).toMatchObject({ status: 'ready', how: 'built' });
+  });
+});
+
+describe('the fused ops', () => {
+  const addons = () => readdirSync(join(machine.part, 'tensorflow')).filter((name) => /^(delta|\.)/.test(name));
+  const compilations = () => machine.calls().filter((call) => call.includes('token_ops.cc'));
+
+  it('are compiled beside TensorFlow with one call of g++, for every processor', async () => {
+    await setUp();
+    expect(compilations()).toHaveLength(1);
+    const [call] = compilations();
+    expect(call).toContain('-l:libtensorflow_framework.so.2 -Wl,-rpath,$ORIGIN');
+    expect(call).toContain('-DDELTA_DIT_TENSORFLOW="2.21.0"');
+    expect(call).not.toMatch(/ -m\w/);
+  });
+
+  it('complete a part that has none, or those of older sources, and nothing else is made again', async () => {
+    await setUp();
+    const [addon] = addons();
+    await files.rename(
+      join(machine.part, 'tensorflow', addon!),
+      join(machine.part, 'tensorflow', 'delta-dit-0123.node'),
+    );
+    expect(await setUp()).toMatchObject({ how: 'found', fusedOps: { how: 'built' } });
+    expect(addons().sort()).toEqual(['delta-dit-0123.node', addon].sort());
+    expect(compilations()).toHaveLength(2);
+    expect(machine.downloads()).toHaveLength(1);
+    expect(await setUp()).toMatchObject({ how: 'found', fusedOps: { how: 'found', instructions: 'avx2' } });
+    expect(compilations()).toHaveLength(2);
+  });
+
+  it('are made again where they do not work', async () => {
+    await setUp();
+    writeFileSync(join(machine.part, 'tensorflow', addons()[0]!), 'made for another TensorFlow');
+    expect(await setUp()).toMatchObject({ how: 'found', fusedOps: { how: 'built' } });
+    expect(addons()).toHaveLength(1);
+  });
+
+  it('that cannot be had are no error: their absence is told, and nothing is left', async () => {
+    await setUp();
+    for (const addon of addons()) await files.rm(join(machine.part, 'tensorflow', addon));
+    machine.addCompiler('bad');
+    const broken = await setUp();
+    expect(broken).toMatchObject({ status: 'ready', how: 'found', fusedOps: { how: 'missing' } });
+    expect(broken).toMatchObject({
+      fusedOps: { reason: expect.stringContaining('do not work here: Error: the addon is bad') },
+    });
+    machine.removeTool('g++');
+    expect(await setUp()).toMatchObject({
+      fusedOps: { how: 'missing', reason: expect.stringContaining('there is no g++') },
+    });
+    expect(addons()).toEqual([]);
+  });
+
+  it('are not added to a TensorFlow that is not made here', async () => {
+    machine.addNativePart(project, 'good');
+    expect(await setUp()).toMatchObject({
+      fusedOps: { how: 'missing', reason: expect.stringContaining('not one that') },
+    });
+    expect(compilations()).toEqual([]);
   });
 });
 

@@ -1,0 +1,117 @@
+import {
+  type Attribute,
+  getKernel,
+  type KernelBackend,
+  type KernelConfig,
+  type NamedAttrMap,
+  registerKernel,
+  type Tensor,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
+import type { FusedOp } from '../../ops/fused.ts';
+
+/** As much of tfjs-node's backend as calling an op by name takes. */
+export interface NodeBackend extends KernelBackend {
+  readonly binding: {
+    readonly TF_Version: string;
+    readonly TF_ATTR_INT: number;
+    readonly TF_ATTR_FLOAT: number;
+    readonly TF_ATTR_BOOL: number;
+    readonly TF_ATTR_TYPE: number;
+    readonly TF_FLOAT: number;
+  };
+  readonly isUsingGpuDevice: boolean;
+  executeSingleOutput(op: string, attributes: readonly OpAttribute[], inputs: readonly TensorInfo[]): Tensor;
+  executeMultipleOutputs(
+    op: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly TensorInfo[],
+    outputs: number,
+  ): Tensor[];
+}
+
+interface OpAttribute {
+  readonly name: string;
+  readonly type: number;
+  readonly value: Attribute | number;
+}
+
+/** One kernel's call: inputs by name, and the attributes that the seat in src/ops gives. */
+interface Call {
+  readonly backend: NodeBackend;
+  readonly inputs: Readonly<Record<string, TensorInfo>>;
+  readonly attrs: NamedAttrMap;
+}
+
+type Kernel = (call: Call) => Tensor | Tensor[];
+
+/** What stands behind each seat in src/ops: an op of our addon, or several around TensorFlow's MatMul. */
+const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
+  DeltaDitLayerNormModulate: (call) => op('DeltaDitLayerNormModulate', call, ['x', 'shift', 'scale'], [eps(call)]),
+  DeltaDitGateResidual: (call) => op('DeltaDitGateResidual', call, ['x', 'raw', 'gate']),
+  DeltaDitGelu: (call) => op('DeltaDitGelu', call, ['x']),
+  DeltaDitLinear: linear,
+  DeltaDitSelfAttention: (call) => op('DeltaDitSelfAttention', call, ['qkv'], [count(call, 'num_heads', 'numHeads')]),
+  DeltaDitCrossAttention: (call) => {
+    const heads = count(call, 'num_heads', 'numHeads');
+    if (!call.inputs.bias) return op('DeltaDitCrossAttention', call, ['q', 'kv'], [heads]);
+    return op('DeltaDitMaskedCrossAttention', call, ['q', 'kv', 'bias'], [heads]);
+  },
+  DeltaDitGroupMoments: ({ backend, inputs, attrs }) => {
+    const groups = count({ backend, inputs, attrs }, 'num_groups', 'numGroups');
+    return backend.executeMultipleOutputs('DeltaDitGroupMoments', [groups], given(inputs, ['x']), 2);
+  },
+  DeltaDitNormaliseGroups: (call) => {
+    const { TF_ATTR_BOOL } = call.backend.binding;
+    const silu = { name: 'silu', type: TF_ATTR_BOOL, value: call.attrs.silu ?? false };
+    return op('DeltaDitNormaliseGroups', call, ['x', 'mean', 'variance', 'weight', 'bias'], [eps(call), silu]);
+  },
+};
+
+/** Offers the kernels to the seats; the addon must have given its ops to TensorFlow. */
+export function registerFusedKernels(): void {
+  for (const [kernelName, kernel] of Object.entries(KERNELS)) {
+    if (getKernel(kernelName, 'tensorflow')) continue;
+    const kernelFunc = kernel as unknown as KernelConfig['kernelFunc'];
+    registerKernel({ kernelName, backendName: 'tensorflow', kernelFunc });
+  }
+}
+
+/**
+ * MatMul, not tfjs' BatchMatMulV2: TensorFlow hands the two to different kernels of oneDNN, and for wide products the
+ * second takes up to three times as long. The bias, and the GELU, are written into the product.
+ */
+function linear({ backend, inputs, attrs }: Call): Tensor {
+  const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = backend.binding;
+  const plain = (name: string) => ({ name, type: TF_ATTR_BOOL, value: false });
+  const attributes = [plain('transpose_a'), plain('transpose_b'), { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }];
+  const product = backend.executeSingleOutput('MatMul', attributes, given(inputs, ['x', 'kernel']));
+  if (!inputs.bias) return product;
+  try {
+    const epilogue = attrs.gelu ? 'DeltaDitAddBiasGelu' : 'DeltaDitAddBias';
+    return backend.executeSingleOutput(epilogue, [], [product, inputs.bias]);
+  } finally {
+    product.dispose();
+  }
+}
+
+function op(
+  name: string,
+  { backend, inputs }: Call,
+  names: readonly string[],
+  attributes: readonly OpAttribute[] = [],
+): Tensor {
+  return backend.executeSingleOutput(name, attributes, given(inputs, names));
+}
+
+function given(inputs: Call['inputs'], names: readonly string[]): TensorInfo[] {
+  return names.map((name) => inputs[name] as TensorInfo);
+}
+
+function eps({ backend, attrs }: Call): OpAttribute {
+  return { name: 'eps', type: backend.binding.TF_ATTR_FLOAT, value: attrs.eps as number };
+}
+
+function count({ backend, attrs }: Call, name: string, attribute: string): OpAttribute {
+  return { name, type: backend.binding.TF_ATTR_INT, value: attrs[attribute] as number };
+}

@@ -1,0 +1,29 @@
+// Plain C++: whatever every processor of the architecture has (SSE2, NEON).
+#include <cstdint>
+
+#include "kernels.h"
+#include "scratch.h"
+
+namespace delta_dit {
+namespace plain {
+
+#define DELTA_DIT_LANES 4
+#define DELTA_DIT_ROWS 6
+#include "vector_math.inc"
+#include "row_kernels.inc"
+#include "attention_kernel.inc"
+
+}  // namespace plain
+
+const Kernels kPlainKernels = {
+    "plain",
+    plain::layer_norm_modulate,
+    plain::add_bias,
+    plain::bias_gelu,
+    plain::gate_residual,
+    plain::attention,
+    plain::column_moments,
+    plain::normalise_columns,
+};
+
+}  // namespace delta_dit

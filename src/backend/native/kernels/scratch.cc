@@ -1,0 +1,33 @@
+#include "scratch.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace delta_dit {
+
+namespace {
+
+struct Buffer {
+  float* floats = nullptr;
+  size_t size = 0;
+  ~Buffer() { std::free(floats); }
+};
+
+thread_local Buffer buffer;
+
+}  // namespace
+
+float* scratch(size_t floats) {
+  if (floats > buffer.size) {
+    std::free(buffer.floats);
+    buffer.floats = nullptr;
+    buffer.size = 0;
+    const size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
+    buffer.floats = static_cast<float*>(std::aligned_alloc(64, bytes));
+    if (!buffer.floats) throw std::bad_alloc();
+    buffer.size = floats;
+  }
+  return buffer.floats;
+}
+
+}  // namespace delta_dit

@@ -1,0 +1,13 @@
+#ifndef DELTA_DIT_SCRATCH_H_
+#define DELTA_DIT_SCRATCH_H_
+
+#include <cstddef>
+
+namespace delta_dit {
+
+// Memory of the calling thread for `floats` floats, aligned to a cache line, until it asks again.
+float* scratch(size_t floats);
+
+}  // namespace delta_dit
+
+#endif  // DELTA_DIT_SCRATCH_H_

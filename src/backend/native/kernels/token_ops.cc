@@ -1,0 +1,124 @@
+// Ops on tokens [N,T,D] around TensorFlow's MatMul.
+#include "kernels.h"
+#include "ops.h"
+#include "threads.h"
+
+namespace delta_dit {
+
+namespace {
+
+// Floats that a task goes through: enough to be worth handing over, few enough to share work evenly.
+constexpr size_t kTaskFloats = 16384;
+
+// Calls work(rows) for parts of a matrix, in parallel.
+template <typename Work>
+void for_rows(size_t rows, size_t width, const Work& work) {
+  const size_t step = width >= kTaskFloats ? 1 : kTaskFloats / (width > 0 ? width : 1);
+  parallel((rows + step - 1) / step, [&](size_t task) {
+    const size_t first = task * step;
+    work(Rows{first, first + step < rows ? first + step : rows, width});
+  });
+}
+
+size_t rows_of(const Tensor& x) { return x.dim(-1) == 0 ? 0 : x.size() / x.dim(-1); }
+
+void* create_with_eps(TF_OpKernelConstruction* construction) {
+  return new float(float_attribute(construction, "eps"));
+}
+void destroy_eps(void* eps) { delete static_cast<float*>(eps); }
+
+void layer_norm_modulate(void* eps, TF_OpKernelContext* context) {
+  Call call(context);
+  const Tensor x(call.input(0)), shift(call.input(1)), scale(call.input(2));
+  const size_t samples = x.dim(0), tokens = x.dim(1), width = x.dim(2);
+  if (!call.require(x.rank() == 3 && shift.has_shape({samples, width}) && scale.has_shape({samples, width}),
+                    "layerNormModulate: expected x [N,T,D], shift [N,D] and scale [N,D]")) {
+    return;
+  }
+  const Tensor out(call.output_like(0, x));
+  if (!out.data()) return;
+  for_rows(samples * tokens, width, [&](Rows rows) {
+    kernels().layer_norm_modulate(rows, x.data(), shift.data(), scale.data(), tokens, *static_cast<float*>(eps),
+                                  out.data());
+  });
+}
+
+void gate_residual(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  const Tensor x(call.input(0)), raw(call.input(1)), gate(call.input(2));
+  const size_t samples = x.dim(0), tokens = x.dim(1), width = x.dim(2);
+  if (!call.require(x.rank() == 3 && raw.has_shape({samples, tokens, width}) && gate.has_shape({samples, width}),
+                    "gateResidual: expected x [N,T,D], raw [N,T,D] and gate [N,D]")) {
+    return;
+  }
+  const Tensor out(call.output_like(0, x));
+  if (!out.data()) return;
+  for_rows(samples * tokens, width, [&](Rows rows) {
+    kernels().gate_residual(rows, x.data(), raw.data(), gate.data(), tokens, out.data());
+  });
+}
+
+using BiasKernel = void (*)(Rows, const float* x, const float* bias, float* out);
+
+// Writes into x, which is a product that nobody else has seen yet: a second matrix of its size would cost more than the
+// arithmetic.
+void in_place(TF_OpKernelContext* context, BiasKernel kernel) {
+  Call call(context);
+  const Tensor x(call.input(0)), bias(call.input(1));
+  if (!call.require(x.rank() > 0 && bias.has_shape({x.dim(-1)}), "linear: expected a bias of as many columns as x")) {
+    return;
+  }
+  for_rows(rows_of(x), x.dim(-1), [&](Rows rows) { kernel(rows, x.data(), bias.data(), x.data()); });
+  call.output_in_place(0, x);
+}
+
+void add_bias(void*, TF_OpKernelContext* context) { in_place(context, kernels().add_bias); }
+void add_bias_gelu(void*, TF_OpKernelContext* context) { in_place(context, kernels().bias_gelu); }
+
+void gelu(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  const Tensor x(call.input(0));
+  const Tensor out(call.output_like(0, x));
+  if (!out.data()) return;
+  // A row as wide as a task: the elements do not care.
+  const size_t size = x.size(), tasks = (size + kTaskFloats - 1) / kTaskFloats;
+  parallel(tasks, [&](size_t task) {
+    const size_t first = task * kTaskFloats, left = size - first;
+    const Rows row{0, 1, left < kTaskFloats ? left : kTaskFloats};
+    kernels().bias_gelu(row, x.data() + first, nullptr, out.data() + first);
+  });
+}
+
+}  // namespace
+
+bool register_token_ops(const Status& status) {
+  return register_op({"DeltaDitLayerNormModulate",
+                      {"x: float", "shift: float", "scale: float"},
+                      {"out: float"},
+                      {"eps: float"},
+                      create_with_eps,
+                      layer_norm_modulate,
+                      destroy_eps},
+                     status) &&
+         register_op({"DeltaDitGateResidual",
+                      {"x: float", "raw: float", "gate: float"},
+                      {"out: float"},
+                      {},
+                      nullptr,
+                      gate_residual,
+                      nullptr},
+                     status) &&
+         register_op({"DeltaDitAddBias", {"x: float", "bias: float"}, {"out: float"}, {}, nullptr, add_bias, nullptr},
+                     status) &&
+         register_op({"DeltaDitAddBiasGelu",
+                      {"x: float", "bias: float"},
+                      {"out: float"},
+                      {},
+                      nullptr,
+                      add_bias_gelu,
+                      nullptr},
+                     status) &&
+         register_op({"DeltaDitGelu", {"x: float"}, {"out: float"}, {}, nullptr, gelu, nullptr}, status);
+}
+
+}  // namespace delta_dit
