@@ -19,6 +19,18 @@ export function composed<T>(work: () => T): T {
   }
 }
 
+/** For all tests of the file or group that it is called in: the backend has no such kernels. */
+export function withoutFusedKernels(): void {
+  let kernels: tf.KernelConfig[] = [];
+  beforeAll(() => {
+    kernels = fusedKernels();
+    for (const { kernelName, backendName } of kernels) tf.unregisterKernel(kernelName, backendName);
+  });
+  afterAll(() => {
+    for (const kernel of kernels) tf.registerKernel(kernel);
+  });
+}
+
 /** The addon whose ops are running. */
 export function fusedAddon(): FusedAddon {
   const tfjsNode = findTfjsNode().find(hasNativePart)!;
