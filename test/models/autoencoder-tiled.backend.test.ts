@@ -6,6 +6,7 @@ import { AbortError, OptionError, ShapeError } from '../../src/errors.ts';
 import type { AutoencoderKLConfig } from '../../src/models/autoencoder-config.ts';
 import { AutoencoderKL } from '../../src/models/autoencoder-kl.ts';
 import { psnrOf, relativeL2 } from '../support/compare.ts';
+import { composed } from '../support/fused.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { peakBufferBytes } from '../support/peak-buffers.ts';
 import { randomArchive, randomTensor } from '../support/random-weights.ts';
@@ -82,7 +83,7 @@ describe('AutoencoderKL.decodeTiled', () => {
     const deep = await randomVae(config);
     const [height, width, tileBudgetBytes] = [8, 6, 60_000];
     const z = randomTensor<tf.Tensor4D>([1, height, width, 4], 3);
-    const whole = await peakBufferBytes(() => deep.decode(z).dispose());
+    const whole = await composed(() => peakBufferBytes(() => deep.decode(z).dispose()));
     const tiled = await peakBufferBytes(async () => (await deep.decodeTiled(z, { tileBudgetBytes })).dispose());
     const held = 4 * height * 8 * (width * 8) * Math.max(2 * 8, 16);
     expect(tiled).toBeLessThan(held + 1.5 * tileBudgetBytes);

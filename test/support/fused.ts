@@ -8,14 +8,19 @@ export function fusedKernels(): tf.KernelConfig[] {
   return tf.getKernelsForBackend(tf.getBackend()).filter(({ kernelName }) => kernelName.startsWith('DeltaDit'));
 }
 
-/** Runs `work` as on a backend that has no such kernels: every seat composes. */
+/** Runs `work` as on a backend that has no such kernels: every seat composes, until a promise that it gives is settled. */
 export function composed<T>(work: () => T): T {
   const kernels = fusedKernels();
-  for (const { kernelName, backendName } of kernels) tf.unregisterKernel(kernelName, backendName);
-  try {
-    return work();
-  } finally {
+  const restore = () => {
     for (const kernel of kernels) tf.registerKernel(kernel);
+  };
+  for (const { kernelName, backendName } of kernels) tf.unregisterKernel(kernelName, backendName);
+  let result: T | undefined;
+  try {
+    result = work();
+    return result instanceof Promise ? (result.finally(restore) as T) : result;
+  } finally {
+    if (!(result instanceof Promise)) restore();
   }
 }
 
