@@ -8,7 +8,7 @@ import { decoderMemory, decodesInTiles, ditMemory, peakBytes, pixArtMemory } fro
 import { PixArt } from '../../src/models/pixart.ts';
 import { PIXART_XL_2, type PixArtConfig } from '../../src/models/pixart-config.ts';
 import { ATTENTION_MEMORY_BUDGET } from '../../src/ops/attention.ts';
-import { withoutFusedKernels } from '../support/fused.ts';
+import { composed } from '../support/fused.ts';
 import { peakBufferBytes } from '../support/peak-buffers.ts';
 import { randomArchive, randomTensor } from '../support/random-weights.ts';
 
@@ -34,9 +34,6 @@ const VAE: AutoencoderKLConfig = {
   scalingFactor: 1,
 };
 
-// Estimates count the operations as they are written; fused ones take less.
-withoutFusedKernels();
-
 /** Estimates leave out vectors and the model's own input, and count a block's copies where a backend needs none. */
 function expectClose(estimate: number, measured: number): void {
   expect(estimate).toBeGreaterThan(0.95 * measured);
@@ -52,11 +49,10 @@ describe('ditMemory', () => {
     const archive = randomArchive(DiT.parameterShapes(config));
     const dit = await withWeights(archive, (weights) => DiT.fromWeights(config, weights));
     const x = randomTensor<tf.Tensor4D>([samples, config.inputSize, config.inputSize, 4], 1);
-    const measured = await peakBufferBytes(async () => {
-      (await dit.predict(x, Array(samples).fill(500), Array(samples).fill(1))).dispose();
-    });
+    const forward = async () => (await dit.predict(x, Array(samples).fill(500), Array(samples).fill(1))).dispose();
     const { weights, activations } = ditMemory(config, samples);
-    expectClose(activations, measured);
+    expectClose(activations, await composed(() => peakBufferBytes(forward)));
+    expect(await peakBufferBytes(forward)).toBeLessThan(1.05 * activations); // fused, where the backend can
     expect(weights).toBe(4 * dit.countParams());
     dit.dispose();
     x.dispose();
@@ -95,14 +91,15 @@ describe('pixArtMemory', () => {
     const pixart = await withWeights(archive, (weights) => PixArt.fromWeights(config, weights));
     const x = randomTensor<tf.Tensor4D>([samples, setting.height, setting.width, 4], 1);
     const mask = tf.ones<tf.Rank.R2>([samples, setting.captionLength]);
-    const measured = await peakBufferBytes(async () => {
+    const run = async () => {
       const embeds = randomTensor<tf.Tensor3D>([samples, setting.captionLength, config.captionChannels], 2);
       const caption = pixart.projectCaption(embeds, mask);
       (await pixart.predict(x, Array(samples).fill(500), caption)).dispose();
       tf.dispose([embeds, caption.tokens, caption.bias]);
-    });
+    };
     const { weights, activations } = pixArtMemory(config, samples, setting);
-    expectClose(activations, measured);
+    expectClose(activations, await composed(() => peakBufferBytes(run)));
+    expect(await peakBufferBytes(run)).toBeLessThan(1.05 * activations);
     expect(weights).toBe(4 * pixart.countParams());
     pixart.dispose();
     tf.dispose([x, mask]);
@@ -126,8 +123,10 @@ describe('decoderMemory', () => {
       AutoencoderKL.fromWeights(config, weights),
     );
     const z = randomTensor<tf.Tensor4D>([1, height, width, 4], 1);
-    const measured = await peakBufferBytes(() => vae.decode(z).dispose());
-    expectClose(decoderMemory(config, height, width).activations, measured);
+    const decode = () => vae.decode(z).dispose();
+    const { activations } = decoderMemory(config, height, width);
+    expectClose(activations, await composed(() => peakBufferBytes(decode)));
+    expect(await peakBufferBytes(decode)).toBeLessThan(1.05 * activations);
     vae.dispose();
     z.dispose();
   });
@@ -138,9 +137,10 @@ describe('decoderMemory', () => {
     );
     const [height, width, tileBudgetBytes] = [8, 12, 150_000];
     const z = randomTensor<tf.Tensor4D>([1, height, width, 4], 1);
-    const measured = await peakBufferBytes(async () => (await vae.decodeTiled(z, { tileBudgetBytes })).dispose());
+    const decode = async () => (await vae.decodeTiled(z, { tileBudgetBytes })).dispose();
     const { activations } = decoderMemory(VAE, height, width, tileBudgetBytes);
-    expectClose(activations, measured);
+    expectClose(activations, await composed(() => peakBufferBytes(decode)));
+    expect(await peakBufferBytes(decode)).toBeLessThan(1.05 * activations);
     expect(activations).toBeLessThan(0.5 * decoderMemory(VAE, height, width).activations);
     vae.dispose();
     z.dispose();

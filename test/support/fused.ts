@@ -8,27 +8,20 @@ export function fusedKernels(): tf.KernelConfig[] {
   return tf.getKernelsForBackend(tf.getBackend()).filter(({ kernelName }) => kernelName.startsWith('DeltaDit'));
 }
 
-/** Runs `work` as on a backend that has no such kernels: every seat composes. */
+/** Runs `work` as on a backend that has no such kernels: every seat composes, until a promise that it gives is settled. */
 export function composed<T>(work: () => T): T {
   const kernels = fusedKernels();
+  const restore = () => {
+    for (const kernel of kernels) tf.registerKernel(kernel);
+  };
   for (const { kernelName, backendName } of kernels) tf.unregisterKernel(kernelName, backendName);
+  let result: T | undefined;
   try {
-    return work();
+    result = work();
+    return result instanceof Promise ? (result.finally(restore) as T) : result;
   } finally {
-    for (const kernel of kernels) tf.registerKernel(kernel);
+    if (!(result instanceof Promise)) restore();
   }
-}
-
-/** For all tests of the file or group that it is called in: the backend has no such kernels. */
-export function withoutFusedKernels(): void {
-  let kernels: tf.KernelConfig[] = [];
-  beforeAll(() => {
-    kernels = fusedKernels();
-    for (const { kernelName, backendName } of kernels) tf.unregisterKernel(kernelName, backendName);
-  });
-  afterAll(() => {
-    for (const kernel of kernels) tf.registerKernel(kernel);
-  });
 }
 
 /** The addon whose ops are running. */
