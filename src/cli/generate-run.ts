@@ -196,6 +196,7 @@ async function makeJobs(
       ...(isTolerant(options, output) ? { onFailure } : {}),
       cache,
       onPictures,
+      keepPictures: output.kind !== 'each',
     });
     await writeSheet(output, chunked(images, seeds.length), options.metadata ? settings : undefined);
     return { settings, report, comparison: undefined, failed };

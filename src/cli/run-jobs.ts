@@ -36,6 +36,8 @@ export interface RunSettings {
   readonly signal?: AbortSignal;
   /** Pictures that run through the model together. Default 8. */
   readonly batchSize?: number;
+  /** Whether the result has the pictures, which `onPictures` gets either way. Default true. */
+  readonly keepPictures?: boolean;
   /** Called, and awaited, before the pictures from `first` on are made. */
   readonly beforeBatch?: ((first: number) => Promise<void>) | undefined;
   /** Where it is given, a picture that cannot be made does not stop the others. */
@@ -71,7 +73,7 @@ export async function runJobs(painter: Painter, jobs: readonly Job[], settings: 
     });
     progress?.end();
     await settings.onPictures?.(result.images, first);
-    results.push(result);
+    results.push(settings.keepPictures === false ? ({ ...result, images: [] } as Made) : result);
   };
   try {
     for (const batch of batchesOf(jobs, batchSize)) {
