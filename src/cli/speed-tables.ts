@@ -1,3 +1,4 @@
+import type { LoadReport } from '../lab/bench-load.ts';
 import type { ProfileReport } from '../lab/bench-profile.ts';
 import { STEP_PARTS, type StepPart } from '../lab/bench-profile.ts';
 import type { SpeedReport } from '../lab/bench-speed.ts';
@@ -42,4 +43,48 @@ export function profileTable({ parts, profiledMs, ms, rounds }: ProfileReport): 
     ['all', profiledMs.toFixed(2), share(profiledMs)],
   ]);
   return `${table}\n\nWithout watching its parts a run takes ${threeDigits(ms)} ms (median).`;
+}
+
+/** Ratios first. @param name of what was loaded */
+export function loadTable(report: LoadReport, name: string): string {
+  const { bytes, speedRatio, loadSeconds, readSeconds, cacheDropped, heldBytes, peakBytes, rounds } = report;
+  const row = (title: string, values: Spread) => [
+    title,
+    threeDigits(values.median),
+    threeDigits(values.min),
+    threeDigits(values.spread),
+  ];
+  const megabytes = (seconds: Spread) => `${(bytes / 1e6 / seconds.median).toFixed(0)}`;
+  const source = cacheDropped ? 'from the disk' : 'from the system’s cache, in part or whole';
+  const table = markdown([
+    [`${name}, ${(bytes / 1e6).toFixed(1)} MB, ${source}; ${rounds} rounds`, 'median', 'min', 'max − min'],
+    row('speed ratio, loading ÷ reading', speedRatio),
+    row('loading, s', loadSeconds),
+    row('reading the same files, s', readSeconds),
+    ['loading, MB/s', megabytes(loadSeconds), '', ''],
+    ['reading, MB/s', megabytes(readSeconds), '', ''],
+  ]);
+  const peak = (peakBytes / heldBytes).toFixed(2);
+  return `${table}\n\nPeak memory above idle: ${(peakBytes / 1e6).toFixed(0)} MB, ${peak} × the weights as held (${(heldBytes / 1e6).toFixed(0)} MB).`;
+}
+
+export interface ImageReport {
+  readonly size: string;
+  readonly batchSize: number;
+  readonly rounds: number;
+  readonly numInferenceSteps: number;
+  readonly cache: string | null;
+  readonly seconds: Spread;
+  readonly samplingSeconds: Spread;
+  readonly decodeSeconds: Spread;
+}
+
+export function imageTable(report: ImageReport): string {
+  const { size, batchSize, rounds, numInferenceSteps, cache, seconds, samplingSeconds, decodeSeconds } = report;
+  const setting = `${size}, ${cache ?? 'uncached'}, ${numInferenceSteps} steps; ${batchSize} at once, guided; ${rounds} rounds`;
+  const rows = Object.entries({ 'all, s': seconds, 'sampling, s': samplingSeconds, 'decoding, s': decodeSeconds });
+  return markdown([
+    [setting, 'median', 'min', 'max − min'],
+    ...rows.map(([name, { median, min, spread }]) => [name, ...[median, min, spread].map(threeDigits)]),
+  ]);
 }

@@ -20,6 +20,8 @@ import { type Benched, type BenchedOptions, guidanceOf, openBenched } from '../o
 import { modelName } from '../open-painter.ts';
 import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
+import { imageCommand } from './bench-image.ts';
+import { loadCommand } from './bench-load.ts';
 import { blockCommand, modelCommand } from './bench-speed.ts';
 
 interface BenchOptions extends BenchedOptions {
@@ -49,7 +51,8 @@ const SHEET_COLUMNS = 8;
 export function benchCommand(): Command {
   const bench = new Command('bench').description('measure what a cache method saves, and what it changes');
   bench.addCommand(latencyCommand().exitOverride(), { isDefault: true });
-  for (const command of [qualityCommand, blockCommand, modelCommand]) bench.addCommand(command().exitOverride());
+  for (const command of [qualityCommand, blockCommand, modelCommand, imageCommand, loadCommand])
+    bench.addCommand(command().exitOverride());
   return bench;
 }
 
