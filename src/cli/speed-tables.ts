@@ -57,7 +57,7 @@ export function loadTable(report: LoadReport, name: string): string {
   const megabytes = (seconds: Spread) => `${(bytes / 1e6 / seconds.median).toFixed(0)}`;
   const source = cacheDropped ? 'from the disk' : 'from the system’s cache, in part or whole';
   const table = markdown([
-    [`${name}, ${(bytes / 1e6).toFixed(1)} MB, ${source}; ${rounds} rounds`, 'median', 'min', 'max − min'],
+    [`${name}, ${(bytes / 1e6).toFixed(1)} MB, ${source}; ${roundsOf(rounds)}`, 'median', 'min', 'max − min'],
     row('speed ratio, loading ÷ reading', speedRatio),
     row('loading, s', loadSeconds),
     row('reading the same files, s', readSeconds),
@@ -81,10 +81,14 @@ export interface ImageReport {
 
 export function imageTable(report: ImageReport): string {
   const { size, batchSize, rounds, numInferenceSteps, cache, seconds, samplingSeconds, decodeSeconds } = report;
-  const setting = `${size}, ${cache ?? 'uncached'}, ${numInferenceSteps} steps; ${batchSize} at once, guided; ${rounds} rounds`;
+  const setting = `${size}, ${cache ?? 'uncached'}, ${numInferenceSteps} steps; ${batchSize} at once, guided; ${roundsOf(rounds)}`;
   const rows = Object.entries({ 'all, s': seconds, 'sampling, s': samplingSeconds, 'decoding, s': decodeSeconds });
   return markdown([
     [setting, 'median', 'min', 'max − min'],
     ...rows.map(([name, { median, min, spread }]) => [name, ...[median, min, spread].map(threeDigits)]),
   ]);
+}
+
+export function roundsOf(rounds: number): string {
+  return `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`;
 }

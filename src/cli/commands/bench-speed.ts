@@ -17,7 +17,7 @@ import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
 import { type BackendCliOptions, startBackend, withBackendOptions } from '../model-options.ts';
 import { packageFolder } from '../package-folder.ts';
 import { ProgressLine } from '../progress.ts';
-import { profileTable, speedTable } from '../speed-tables.ts';
+import { profileTable, roundsOf, speedTable } from '../speed-tables.ts';
 
 export interface SizedOptions extends BackendCliOptions {
   readonly size: string;
@@ -98,7 +98,7 @@ async function speed(task: Task, options: SpeedCliOptions, signal: AbortSignal):
 
 function settingOf(task: Task, { size, batchSize, tokens, rounds }: SpeedCliOptions): string {
   const what = tokens === undefined ? size : `${size} on ${tokens} tokens`;
-  return `${task} of ${what}; ${batchSize} at once, guided; float32; ${rounds} rounds`;
+  return `${task} of ${what}; ${batchSize} at once, guided; float32; ${roundsOf(rounds)}`;
 }
 
 async function openWorkload(task: Task, options: SpeedCliOptions): Promise<Workload> {

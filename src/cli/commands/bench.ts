@@ -20,6 +20,7 @@ import { type Benched, type BenchedOptions, guidanceOf, openBenched } from '../o
 import { modelName } from '../open-painter.ts';
 import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
+import { growthCommand } from './bench-growth.ts';
 import { imageCommand } from './bench-image.ts';
 import { loadCommand } from './bench-load.ts';
 import { blockCommand, modelCommand } from './bench-speed.ts';
@@ -51,7 +52,7 @@ const SHEET_COLUMNS = 8;
 export function benchCommand(): Command {
   const bench = new Command('bench').description('measure what a cache method saves, and what it changes');
   bench.addCommand(latencyCommand().exitOverride(), { isDefault: true });
-  for (const command of [qualityCommand, blockCommand, modelCommand, imageCommand, loadCommand])
+  for (const command of [qualityCommand, blockCommand, modelCommand, imageCommand, loadCommand, growthCommand])
     bench.addCommand(command().exitOverride());
   return bench;
 }
