@@ -99,11 +99,11 @@ function nearer(row: MethodQuality, other: MethodQuality): number {
   return row.pictures.filter((picture, i) => decibels(picture) > decibels(other.pictures[i])).length;
 }
 
-function threeDigits(value: number): string {
+export function threeDigits(value: number): string {
   return value >= 100 ? value.toFixed(1) : value.toPrecision(3);
 }
 
-function markdown([head = [], ...rows]: readonly (readonly string[])[]): string {
+export function markdown([head = [], ...rows]: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
 }

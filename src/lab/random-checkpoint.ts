@@ -55,7 +55,8 @@ export function randomCheckpoint(name: string): OpenedCheckpoint {
   return size.open();
 }
 
-function randomDiT(name: string, config: DiTConfig): OpenedCheckpoint {
+/** As `randomCheckpoint`, of any sizes. */
+export function randomDiT(name: string, config: DiTConfig): OpenedCheckpoint {
   return {
     pipeline: 'DiTPipeline',
     ...common(name, STAND_IN),

@@ -20,6 +20,10 @@ import { type Benched, type BenchedOptions, guidanceOf, openBenched } from '../o
 import { modelName } from '../open-painter.ts';
 import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
+import { growthCommand } from './bench-growth.ts';
+import { imageCommand } from './bench-image.ts';
+import { loadCommand } from './bench-load.ts';
+import { blockCommand, modelCommand } from './bench-speed.ts';
 
 interface BenchOptions extends BenchedOptions {
   readonly steps?: number;
@@ -48,7 +52,9 @@ const SHEET_COLUMNS = 8;
 export function benchCommand(): Command {
   const bench = new Command('bench').description('measure what a cache method saves, and what it changes');
   bench.addCommand(latencyCommand().exitOverride(), { isDefault: true });
-  return bench.addCommand(qualityCommand().exitOverride());
+  for (const command of [qualityCommand, blockCommand, modelCommand, imageCommand, loadCommand, growthCommand])
+    bench.addCommand(command().exitOverride());
+  return bench;
 }
 
 function latencyCommand(): Command {

@@ -1,0 +1,134 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, Option } from 'commander';
+import { BackendError, OptionError } from '../../errors.ts';
+import { profileWorkload } from '../../lab/bench-profile.ts';
+import { BENCH_SIZE_NAMES, benchCheckpoint } from '../../lab/bench-sizes.ts';
+import { benchSpeed } from '../../lab/bench-speed.ts';
+import { type Rival, torchRival } from '../../lab/bench-torch.ts';
+import { blockWorkload } from '../../lab/block-workload.ts';
+import { modelWorkload } from '../../lab/model-workload.ts';
+import type { Workload } from '../../lab/workload.ts';
+import { wholeNumber } from '../arguments.ts';
+import { benchEnvironment, environmentLine } from '../bench-environment.ts';
+import { withInterrupt } from '../interrupt.ts';
+import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
+import { type BackendCliOptions, startBackend, withBackendOptions } from '../model-options.ts';
+import { packageFolder } from '../package-folder.ts';
+import { ProgressLine } from '../progress.ts';
+import { profileTable, roundsOf, speedTable } from '../speed-tables.ts';
+
+export interface SizedOptions extends BackendCliOptions {
+  readonly size: string;
+  readonly batchSize: number;
+  readonly rounds: number;
+  readonly json?: boolean;
+}
+
+interface SpeedCliOptions extends SizedOptions {
+  readonly tokens?: number;
+  readonly against?: 'pytorch';
+  readonly python: string;
+  readonly profile?: boolean;
+  readonly forceMemory?: boolean;
+}
+
+type Task = Workload['task'];
+const UNITS: Readonly<Record<Task, string>> = { block: 'a block', model: 'a forward' };
+
+export function blockCommand(): Command {
+  const description = 'time a transformer block: a chain of four with random weights, under guidance';
+  return speedCommand('block', description).option('--tokens <n>', 'of a picture (default: of the size)', wholeNumber);
+}
+
+export function modelCommand(): Command {
+  return speedCommand('model', 'time one forward of a whole model with random weights, under guidance');
+}
+
+function speedCommand(task: Task, description: string): Command {
+  return withSizeOptions(new Command(task).description(description), 20)
+    .addOption(new Option('--against <rival>', 'the same weights and inputs there, in turn').choices(['pytorch']))
+    .option('--python <python>', 'that has torch, and diffusers for a PixArt', 'python3')
+    .option('--profile', 'say where the time goes, too')
+    .option('--force-memory', 'load a model that is estimated not to fit in memory')
+    .action((options: SpeedCliOptions) => withInterrupt((signal) => speed(task, options, signal)));
+}
+
+export function withSizeOptions(command: Command, rounds: number): Command {
+  return withBackendOptions(command)
+    .option('--size <name>', BENCH_SIZE_NAMES.join(', '), 'demo')
+    .option('--batch-size <n>', 'pictures that run together; each takes two rows', wholeNumber, 1)
+    .option('--rounds <n>', 'times that it is measured', wholeNumber, rounds)
+    .option('--json', 'print JSON');
+}
+
+/** @throws OptionError */
+export function checkSized({ batchSize, rounds }: SizedOptions): void {
+  for (const [flag, value] of Object.entries({ '--batch-size': batchSize, '--rounds': rounds }))
+    if (value < 1) throw new OptionError(`${flag}: expected at least 1, got ${value}`);
+}
+
+async function speed(task: Task, options: SpeedCliOptions, signal: AbortSignal): Promise<void> {
+  checkSized(options);
+  const { rounds, quiet, json, profile } = options;
+  const workload = await openWorkload(task, options);
+  const progress = quiet ? undefined : new ProgressLine('Timing');
+  try {
+    const profiled = profile ? await profileWorkload(workload, rounds) : undefined;
+    const report = await withRival(workload, options, (rival) =>
+      benchSpeed(workload, { rounds, rival, signal, onProgress: ({ done, what }) => progress?.update(done, what) }),
+    ).finally(() => progress?.end());
+    const { size, batchSize, tokens } = options;
+    const environment = await benchEnvironment();
+    if (json) {
+      const setting = { task, size, batchSize, tokens };
+      console.log(JSON.stringify({ ...setting, ...report, profile: profiled, environment }, null, 1));
+      return;
+    }
+    const tables = [
+      speedTable(report, settingOf(task, options), UNITS[task]),
+      ...(profiled ? [profileTable(profiled)] : []),
+    ];
+    console.log([...tables, environmentLine(environment)].join('\n\n'));
+  } finally {
+    workload.dispose();
+  }
+}
+
+function settingOf(task: Task, { size, batchSize, tokens, rounds }: SpeedCliOptions): string {
+  const what = tokens === undefined ? size : `${size} on ${tokens} tokens`;
+  return `${task} of ${what}; ${batchSize} at once, guided; float32; ${roundsOf(rounds)}`;
+}
+
+async function openWorkload(task: Task, options: SpeedCliOptions): Promise<Workload> {
+  const { size, batchSize, tokens, profile, forceMemory } = options;
+  if (tokens !== undefined && tokens < 1) throw new OptionError(`--tokens: expected at least 1, got ${tokens}`);
+  const checkpoint = benchCheckpoint(size);
+  const backend = await startBackend(options);
+  if (profile && backend.gpu)
+    throw new BackendError(
+      '--profile: a GPU computes after it is called, so that time cannot be told apart; use --backend',
+    );
+  if (task === 'block') return blockWorkload(checkpoint, { batchSize, tokens });
+  const request = { pictures: batchSize, guided: true };
+  if (!forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
+  return modelWorkload(checkpoint, batchSize);
+}
+
+/** Runs beside the rival that is asked for, and ends it. */
+async function withRival<T>(
+  workload: Workload,
+  { against, python }: SpeedCliOptions,
+  use: (rival: Rival | undefined) => Promise<T>,
+): Promise<T> {
+  if (!against) return use(undefined);
+  const folder = await mkdtemp(join(tmpdir(), 'delta-dit-bench-'));
+  const script = join(packageFolder(), 'src', 'lab', 'pytorch', 'bench.py');
+  try {
+    const rival = await torchRival(workload, { python, script, threads: availableParallelism() }, folder);
+    return await use(rival).finally(() => rival.end());
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

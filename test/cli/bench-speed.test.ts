@@ -1,0 +1,91 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { expectRefusal, runCli, scratchFolder } from './run-cli.ts';
+
+const scratch = scratchFolder();
+afterAll(() => scratch.remove());
+const bench = (...args: string[]) => runCli('bench', ...args, '--backend', 'wasm', '-q', '--rounds', '1');
+
+/** A program in the place of Python. */
+function fakePython(program: string): string {
+  const path = scratch.path('python');
+  writeFileSync(path, `#!${process.execPath}\n${program}`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+describe('bench block', () => {
+  it('prints a block’s time, where it goes, and what it was measured on', async () => {
+    const { code, stdout } = await bench('block', '--tokens', '16', '--profile');
+    expect(code).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toBe(
+      '| block of demo on 16 tokens; 1 at once, guided; float32; 1 round | median | min | max − min |',
+    );
+    expect(lines[2]).toMatch(/^\| a block, ms \| \d/);
+    const parts = lines.filter((line) => line.endsWith(' % |')).map((line) => Number(line.split('|')[2]));
+    const all = parts.pop()!;
+    expect(parts).toHaveLength(7);
+    expect(Math.abs(parts.reduce((sum, ms) => sum + ms, 0) - all)).toBeLessThan(0.05); // rounding
+    expect(stdout).toMatch(/\n\nWebAssembly.*tfjs 4\.22\.0, delta-dit /);
+  });
+
+  it('refuses what it cannot do', async () => {
+    expectRefusal(await bench('block', '--size', 'huge'), /size: expected one of demo, .*PixArt-1024; got "huge"/);
+    expectRefusal(await runCli('bench', 'block', '--rounds', '0'), /--rounds: expected at least 1, got 0/);
+    expectRefusal(await bench('block', '--batch-size', '0'), /--batch-size: expected at least 1, got 0/);
+    expectRefusal(await bench('block', '--tokens', '0'), /--tokens: expected at least 1, got 0/);
+    expectRefusal(await bench('block', '--against', 'jax'), /Allowed choices are pytorch/);
+    const against = ['block', '--tokens', '4', '--against', 'pytorch', '--python'];
+    expectRefusal(await bench(...against, '/no/python'), /--python \/no\/python: cannot be run: .*ENOENT/);
+    const noTorch = fakePython(`console.log('{"error": "No module named torch; install it"}')`);
+    expectRefusal(await bench(...against, noTorch), /--python .*: No module named torch; install it/);
+    const dying = fakePython(`console.error('out of memory'); process.exit(1)`);
+    expectRefusal(await bench(...against, dying), /--python .*: ended with 1: out of memory/);
+    const other = fakePython(`
+      console.log('{"ready": "fake"}');
+      require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+        if (line === 'run') return console.log('{"ms": 1}');
+        require('node:fs').writeFileSync(line.slice(7), Buffer.alloc(8));
+        console.log('{"shape": [2]}');
+      });`);
+    expectRefusal(await bench(...against, other), /PyTorch computes something else: its result is of \[2\], ours of/);
+  });
+});
+
+it('bench model prints JSON', async () => {
+  const { code, stdout } = await bench('model', '--json', '--profile');
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    ...{ task: 'model', size: 'demo', batchSize: 1, rounds: 1, pytorch: null },
+    ms: { median: expect.any(Number), spread: 0 },
+    profile: { parts: { linear: expect.any(Number) }, outsideBlocks: expect.any(Number) },
+    environment: { gpu: false },
+  });
+});
+
+it('bench image times steps and decoding', async () => {
+  const { code, stdout } = await bench('image', '--steps', '2', '--cache', 'delta-dit');
+  expect(code).toBe(0);
+  const [head, , ...rows] = stdout.split('\n');
+  expect(head).toBe('| demo, delta-dit, 2 steps; 1 at once, guided; 1 round | median | min | max − min |');
+  expect(rows.slice(0, 3).map((row) => row.split(' | ')[0])).toEqual(['| all, s', '| sampling, s', '| decoding, s']);
+});
+
+describe('bench load', () => {
+  it('times random weights', async () => {
+    const { code, stdout } = await bench('load');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^\| transformer of demo with random weights, 33\.\d MB, from the (disk|system’s cache.*); 1 /,
+    );
+    expect(stdout).toMatch(/\n\| speed ratio, loading ÷ reading \| \d/);
+    expect(stdout).toMatch(/Peak memory above idle: \d+ MB, \d+\.\d\d × the weights as held \(34 MB\)/);
+  });
+
+  it('times a checkpoint', async () => {
+    const { code, stdout } = await bench('load', '--checkpoint', 'dit-emoji', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'dit-emoji', rounds: 1, heldBytes: expect.any(Number) });
+    expectRefusal(await bench('load', '--checkpoint', 'nothing'), /no such file or folder/);
+  });
+});
