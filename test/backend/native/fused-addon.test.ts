@@ -24,7 +24,7 @@ const running = (isUsingGpuDevice = false) =>
 
 it('the sources are in the package', () => {
   const { files } = JSON.parse(readFileSync('package.json', 'utf8')) as { files: string[] };
-  expect(files).toContain('src/backend/native/kernels');
+  for (const kind of ['cc', 'h', 'inc']) expect(files).toContain(`src/backend/native/kernels/*.${kind}`);
   expect(fusedSources()?.files).toContain('addon.cc');
 });
 

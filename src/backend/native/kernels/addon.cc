@@ -2,6 +2,8 @@
 // this process, once. `instructions(name?)`: the instruction set in use, after choosing one where a name is given.
 #include <node_api.h>
 
+#include <mutex>
+
 #include "kernels.h"
 #include "ops.h"
 
@@ -17,7 +19,9 @@ napi_value text(napi_env env, const char* value) {
 
 napi_value register_ops(napi_env env, napi_callback_info) {
   // Node may load an addon once for each of its threads; TensorFlow is there once per process.
+  static std::mutex turn;
   static bool is_registered = false;
+  std::lock_guard<std::mutex> lock(turn);
   if (is_registered) return nullptr;
   is_registered = true;
   Status status;
