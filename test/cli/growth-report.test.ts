@@ -27,5 +27,5 @@ it('draws a point a number, inside the picture', () => {
   expect(circles).toHaveLength(14);
   const texts = allElements(svg).map(({ text }) => text);
   for (const label of ['Tokens', 'sampling steps', 'Δ-DiT', '4096', 'node a --b <c>']) expect(texts).toContain(label);
-  for (const { attributes } of circles) expect(Number(attributes.cx)).toBeLessThan(380);
+  for (const { attributes } of circles) expect(Number(attributes.cx)).toBeLessThan(400);
 });
