@@ -15,7 +15,7 @@ export interface LineChart {
   readonly lines: readonly Line[];
 }
 
-export const CHART = { width: 380, height: 400 };
+export const CHART = { width: 400, height: 400 };
 const PLOT = { left: 64, top: 44, width: 300, height: 220 };
 const INK = '#1f2328';
 const FAINT = '#57606a';

@@ -22,6 +22,8 @@ interface GrowthCliOptions extends SizedOptions {
 
 const TOKENS = [64, 256, 1024, 4096];
 const BATCHES = [1, 2, 4, 8];
+/** Of the blocks whose batch grows. */
+const BATCH_TOKENS = 256;
 const STEPS = [4, 10, 20, 50, 100, 250];
 
 export function growthCommand(): Command {
@@ -34,10 +36,19 @@ export function growthCommand(): Command {
 
 async function growth(options: GrowthCliOptions, signal: AbortSignal): Promise<void> {
   checkSized(options);
-  const { size, rounds, batchSize, output, force = false, quiet, json } = options;
+  const { output, force = false, quiet, json } = options;
   const [table, figure] = [join(output, 'growth.md'), join(output, 'growth.svg')];
   await mkdir(output, { recursive: true });
   for (const path of [table, figure]) await checkOutput(path, force);
+  const report = await measured(options, signal);
+  await writeWhole(table, Buffer.from(growthTables(report)));
+  await writeWhole(figure, Buffer.from(growthFigure(report)));
+  console.log(json ? JSON.stringify(report, null, 1) : growthTables(report));
+  if (!quiet) console.error(`Wrote ${table} and ${figure}`);
+}
+
+async function measured(options: GrowthCliOptions, signal: AbortSignal): Promise<Growth> {
+  const { size, rounds, batchSize, quiet } = options;
   const checkpoint = benchCheckpoint(size);
   await startBackend(options);
   const progress = quiet ? undefined : new ProgressLine('Timing');
@@ -52,17 +63,12 @@ async function growth(options: GrowthCliOptions, signal: AbortSignal): Promise<v
   };
   try {
     const tokens = await line('a block', TOKENS, (t) => blockMs(t, batchSize));
-    const batch = await line('a block of 256 tokens', BATCHES, (b) => blockMs(256, b));
+    const batch = await line(`a block of ${BATCH_TOKENS} tokens`, BATCHES, (b) => blockMs(BATCH_TOKENS, b));
     const painter = await randomPainter(checkpoint, undefined, {});
     const steps = await stepLines(painter, { rounds, signal, count }).finally(() => painter.pipe.dispose());
     const environment = environmentLine(await benchEnvironment());
     const command = `node bin/delta-dit.mjs bench growth --size ${size} --batch-size ${batchSize} --rounds ${rounds}`;
-    const report: Growth = { size, batchSize, rounds, tokens: [tokens], batch: [batch], steps, command, environment };
-    await writeWhole(table, Buffer.from(growthTables(report)));
-    await writeWhole(figure, Buffer.from(growthFigure(report)));
-    progress?.end();
-    console.log(json ? JSON.stringify(report, null, 1) : growthTables(report));
-    if (!quiet) console.error(`Wrote ${table} and ${figure}`);
+    return { size, batchSize, rounds, tokens: [tokens], batch: [batch], steps, command, environment };
   } finally {
     progress?.end();
   }
