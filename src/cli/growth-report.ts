@@ -48,6 +48,7 @@ export function growthFigure({ size, tokens, batch, steps, command }: Growth): s
   return `${svgElement(
     'svg',
     { xmlns: 'http://www.w3.org/2000/svg', width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', ...font },
+    svgElement('title', {}, svgText(`How time grows: ${size}`)),
     svgElement('rect', { width, height, fill: '#ffffff' }),
     svgElement('text', { x: 20, y: 30, 'font-size': 18, 'font-weight': 600 }, svgText(`How time grows: ${size}`)),
     svgElement('text', { x: 20, y: 52, fill: '#57606a' }, svgText(command)),
