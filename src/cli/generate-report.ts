@@ -66,14 +66,13 @@ export function samplingSummary({ samplingSeconds, cache, macs }: Made['report']
 /** For scripts. A PSNR of null is that of two equal pictures. */
 export function jsonResult(
   { request, output }: { readonly request: GenerateRequest; readonly output: Output },
-  { settings, report, comparison, failed }: GenerateResult,
+  { settings, report, comparison, failed, unmade }: GenerateResult,
   seconds: object,
 ): string {
   const { kind, pictures } = request;
   const files = pathsOf(output);
-  const unmade = new Set(failed.map(({ given }) => given));
   const shown = pictures.flatMap(({ subject, seed }, i) =>
-    unmade.has(subject) ? [] : [{ file: files[i] ?? files[0], [kind]: subject, seed }],
+    unmade.has(i) ? [] : [{ file: files[i] ?? files[0], [kind]: subject, seed }],
   );
   const compared = comparison && {
     pictures: differences(comparison).map(({ subject, ...values }) => ({ [kind]: subject, ...values })),

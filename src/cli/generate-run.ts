@@ -44,6 +44,8 @@ export interface GenerateResult {
   readonly comparison: Comparison | undefined;
   /** What no picture could be made of. */
   readonly failed: readonly Refused[];
+  /** Pictures of the request that could not be made, by their place in it. */
+  readonly unmade: ReadonlySet<number>;
   /** Wall time of the text encoder. */
   readonly encodeSeconds: number;
 }
@@ -120,7 +122,7 @@ function samplingOf(
     quiet: options.quiet ?? false,
     batchSize: request.batchSize,
     signal,
-    beforeBatch: ahead && ((first) => ahead.reach(first, negative)),
+    beforeBatch: ahead && ((first, end) => ahead.reach(first, end, negative)),
     onStep: preview && ((event, first) => preview.show(painter, event, first)),
   };
 }
@@ -161,7 +163,7 @@ async function makeComparison(
   if (!policy) throw new RangeError('a comparison needs a cache method');
   const comparison = await compared(painter, jobs, policy, sampling);
   await writeSheet(output, comparison.rows, options.metadata ? settings : undefined);
-  return { settings, report: comparison.cached.report, comparison, failed: refused };
+  return { settings, report: comparison.cached.report, comparison, failed: refused, unmade: new Set() };
 }
 
 async function makeJobs(
@@ -173,6 +175,7 @@ async function makeJobs(
 ): Promise<MadePictures> {
   const { pictures, policy: cache, seeds } = request;
   const failed = [...request.refused];
+  const unmade = new Set<number>();
   let written = 0;
   const onPictures = async (images: readonly PixelImage[], first: number) => {
     if (output.kind !== 'each') return;
@@ -188,6 +191,7 @@ async function makeJobs(
   const onFailure = (index: number, { message: reason }: Error) => {
     const given = pictures[index]?.subject ?? '';
     failed.push({ given, reason });
+    unmade.add(index);
     say(`failed: ${JSON.stringify(shortened(given))}: ${reason}`);
   };
   try {
@@ -199,7 +203,7 @@ async function makeJobs(
       keepPictures: output.kind !== 'each',
     });
     await writeSheet(output, chunked(images, seeds.length), options.metadata ? settings : undefined);
-    return { settings, report, comparison: undefined, failed };
+    return { settings, report, comparison: undefined, failed, unmade };
   } catch (error) {
     if (error instanceof AbortError && written > 0)
       throw new AbortError(`${error.message}; ${written} of ${jobs.length} pictures are written`, { cause: error });

@@ -65,15 +65,16 @@ export class PromptsAhead {
   }
 
   /**
-   * Makes sure that the prompts of the pictures from `first` on are encoded.
+   * Makes sure that the prompts of the pictures from `first` to `end` − 1 are encoded, and of as many after them as one
+   * pass takes.
    * @param negative what they should not show, where the run takes that
    */
-  async reach(first: number, negative: string | undefined): Promise<void> {
-    if (first >= this.from && first < this.reached) return;
+  async reach(first: number, end: number, negative: string | undefined): Promise<void> {
+    if (first >= this.from && end <= this.reached) return;
     if (this.given.length > 0) return this.addNegative(negative);
     const { saveEmbeds } = this.options;
-    const end = saveEmbeds === undefined ? this.endOfPass(first) : this.prompts.length;
-    const texts = [...new Set(this.prompts.slice(first, end))];
+    const reached = saveEmbeds === undefined ? Math.max(end, this.endOfPass(first)) : this.prompts.length;
+    const texts = [...new Set(this.prompts.slice(first, reached))];
     const encoded = await this.encode([...texts, ...(negative === undefined ? [] : [negative])]);
     try {
       if (saveEmbeds !== undefined) await save(saveEmbeds, encoded, texts.length);
@@ -81,7 +82,7 @@ export class PromptsAhead {
     } finally {
       disposeAll([encoded]);
     }
-    [this.from, this.reached] = [first, end];
+    [this.from, this.reached] = [first, reached];
   }
 
   dispose(): void {

@@ -38,8 +38,8 @@ export interface RunSettings {
   readonly batchSize?: number;
   /** Whether the result has the pictures, which `onPictures` gets either way. Default true. */
   readonly keepPictures?: boolean;
-  /** Called, and awaited, before the pictures from `first` on are made. */
-  readonly beforeBatch?: ((first: number) => Promise<void>) | undefined;
+  /** Called, and awaited, before the pictures from `first` to `end` − 1 are made together. */
+  readonly beforeBatch?: ((first: number, end: number) => Promise<void>) | undefined;
   /** Where it is given, a picture that cannot be made does not stop the others. */
   readonly onFailure?: ((index: number, error: Error) => void) | undefined;
   /** Called, and awaited, after each step of the pictures from `first` on. */
@@ -77,7 +77,7 @@ export async function runJobs(painter: Painter, jobs: readonly Job[], settings: 
   };
   try {
     for (const batch of batchesOf(jobs, batchSize)) {
-      await settings.beforeBatch?.(batch.first);
+      await settings.beforeBatch?.(batch.first, batch.first + batch.jobs.length);
       await eachAlone(batch, run, settings.onFailure);
     }
   } finally {
