@@ -109,21 +109,22 @@ export {
   useBackend,
 } from './backend/select.ts';
 export { type BudgetStages, stagesOfBudget } from './cache/budget.ts';
-export { type CacheCounts, CachedBlocks } from './cache/cached-blocks.ts';
+export { CachedBlocks } from './cache/cached-blocks.ts';
 export { type PlanCost, planCost } from './cache/cost.ts';
 export {
   type CachePlan,
-  type CachePolicy,
   countBlocks,
   drawPlan,
   type PlanSetting,
   type PlanStep,
-  type Span,
   uncachedPlan,
 } from './cache/plan.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
 export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
+export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
+export type { CacheCounts, RunCache } from './cache/run-cache.ts';
+export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
 export { planDeltaDiT, planStages } from './cache/stage-planner.ts';
 export type { ByteSource } from './checkpoint/byte-source.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';

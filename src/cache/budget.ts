@@ -20,7 +20,10 @@ const ROUNDING = 1e-9;
  * @param budget MACs of all blocks ÷ those of the uncached run, such as 0.625; kept within half a block a cached step
  * @throws OptionError unless 1/T ≤ budget ≤ 1: one full step is the least there is.
  */
-export function stagesOfBudget(budget: number, { numInferenceSteps, depth }: PlanSetting): BudgetStages {
+export function stagesOfBudget(
+  budget: number,
+  { numInferenceSteps, depth }: Pick<PlanSetting, 'numInferenceSteps' | 'depth'>,
+): BudgetStages {
   checkBudget(budget, numInferenceSteps);
   const blocks = budget * numInferenceSteps * depth;
   for (let interval = Math.max(1, Math.ceil(1 / budget - ROUNDING)); interval <= numInferenceSteps; interval++) {

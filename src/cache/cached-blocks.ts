@@ -1,39 +1,82 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { OptionError } from '../errors.ts';
 import { type Block, type BlockRunner, type Modulation, runBlock } from '../models/block.ts';
+import { predictedBranch, replaceBranches, storedBranch } from './cached-branch.ts';
 import { addResidual, residual } from './delta.ts';
-import { type CachePlan, isTakenAfter, type PlanStep, type Span } from './plan.ts';
+import { outputForm } from './output-form.ts';
+import { blocksReused, type CachePlan, type PlanStep, recordsBeforeReuse } from './plan.ts';
+import { predictorOf } from './predictors/named.ts';
+import type { CacheCounts, ComputeModel, RunCache } from './run-cache.ts';
+import { MODEL_SITE, type Site, siteKey } from './site.ts';
+import { SiteStore } from './site-store.ts';
 
-/** What one run has kept and done so far. */
-export interface CacheCounts {
-  readonly blocksComputed: number;
-  readonly blocksReused: number;
-  /** The most bytes that were kept at once. */
-  readonly peakCachedBytes: number;
-}
+type SpanSite = Extract<Site, { kind: 'span' }>;
 
-/** The state of one sampling run under a plan: one device tensor per recorded span. */
-export class CachedBlocks {
-  private readonly kept = new Map<string, { readonly span: Span; readonly tensor: tf.Tensor3D }>();
-  private computed = 0;
+/** The state of one run under a plan. */
+export class CachedBlocks implements RunCache {
+  private readonly stepBlocks: number[] = [];
   private reused = 0;
-  private peakBytes = 0;
+  private readonly store: SiteStore;
+  /** Sites of the plan, each once. */
+  private readonly sites: ReadonlyMap<string, Site>;
 
-  constructor(private readonly plan: CachePlan) {}
+  constructor(
+    private readonly plan: CachePlan,
+    private readonly form = outputForm(plan.keeps, noCleanLatents),
+  ) {
+    this.store = new SiteStore(predictorOf(plan.predictor));
+    this.sites = new Map(plan.steps.flatMap(({ record }) => record).map((site) => [siteKey(site), site]));
+  }
 
-  /** The runner of one step of the plan. */
-  atStep(step: PlanStep): BlockRunner {
-    return (blocks, tokens, cond) => this.run(step, blocks, tokens, cond);
+  atStep(step: number): BlockRunner {
+    return (blocks, tokens, cond) => this.run(this.planned(step), blocks, tokens, cond);
+  }
+
+  async output(step: number, latents: tf.Tensor4D, compute: ComputeModel): Promise<tf.Tensor4D> {
+    const planned = this.planned(step);
+    if (planned.reuse.some(isModel)) {
+      const kept = await this.store.predict<tf.Tensor4D>(MODEL_SITE, step);
+      this.finish(planned);
+      return tf.tidy(() => {
+        const output = this.form.toOutput(kept, latents, step);
+        kept.dispose();
+        return output;
+      });
+    }
+    const output = await compute(latents);
+    if (planned.record.some(isModel)) this.store.put(MODEL_SITE, step, this.form.toKept(output, latents, step));
+    return output;
+  }
+
+  get depth(): number {
+    return this.plan.depth;
   }
 
   get counts(): CacheCounts {
-    return { blocksComputed: this.computed, blocksReused: this.reused, peakCachedBytes: this.peakBytes };
+    return {
+      blocksComputed: this.stepBlocks.reduce((sum, blocks) => sum + blocks, 0),
+      blocksReused: this.reused,
+      stepBlocks: this.stepBlocks,
+      peakCachedBytes: this.store.peakBytes,
+    };
+  }
+
+  private planned(step: number): PlanStep {
+    const planned = this.plan.steps[step];
+    if (!planned) throw new RangeError(`the plan has ${this.plan.steps.length} steps, step ${step} was asked for`);
+    return planned;
+  }
+
+  /** Counts a step, and frees what no later one takes. */
+  private finish(step: PlanStep): void {
+    const reused = blocksReused(this.plan, step);
+    this.reused += reused;
+    this.stepBlocks.push(this.plan.depth - reused);
+    for (const site of this.sites.values()) this.store.release(site, recordsBeforeReuse(this.plan, step.step, site));
   }
 
   /** Frees what is kept. */
   dispose(): void {
-    for (const { tensor } of this.kept.values()) tensor.dispose();
-    this.kept.clear();
+    this.store.dispose();
   }
 
   private async run<C, M extends Modulation>(
@@ -42,18 +85,19 @@ export class CachedBlocks {
     tokens: tf.Tensor3D,
     cond: C,
   ): Promise<tf.Tensor3D> {
-    const entries = new Map<Span, tf.Tensor3D>(); // h_in of the spans being recorded
+    const entries = new Map<SpanSite, tf.Tensor3D>(); // h_in of the spans being recorded
+    const recorded = step.record.filter(isSpan);
     let h = tokens.clone();
     try {
       for (let index = 0; index < blocks.length; ) {
-        for (const span of step.record) if (span.first === index) entries.set(span, h.clone());
-        const [next, ran] = this.advance(step, blocks, index, h, cond);
+        for (const span of recorded) if (span.first === index) entries.set(span, h.clone());
+        const [next, ran] = await this.advance(step, blocks, index, h, cond);
         h.dispose();
         h = next;
         index += ran;
-        for (const [span, hIn] of entries) if (span.first + span.count === index) this.keep(span, h, hIn);
+        for (const [span, hIn] of entries) if (span.first + span.count === index) this.keep(step, span, h, hIn);
       }
-      this.release(step.step);
+      this.finish(step);
       return h;
     } catch (error) {
       h.dispose();
@@ -64,44 +108,70 @@ export class CachedBlocks {
   }
 
   /** One block, or the span that is reused: the tokens after it and how many blocks that was. */
-  private advance<C, M extends Modulation>(
+  private async advance<C, M extends Modulation>(
     step: PlanStep,
     blocks: readonly Block<C, M>[],
     index: number,
     h: tf.Tensor3D,
     cond: C,
-  ): [tf.Tensor3D, number] {
-    const { reuse } = step;
-    if (reuse?.first === index) {
-      const kept = this.kept.get(key(reuse))?.tensor;
-      if (!kept)
-        throw new OptionError(`plan: step ${step.step} reuses blocks ${key(reuse)}, which no step before it recorded`);
-      this.reused += reuse.count;
-      return [this.plan.keeps === 'delta' ? addResidual(h, kept) : kept.clone(), reuse.count];
-    }
-    this.computed += 1;
-    return [runBlock(blocks[index] as Block<C, M>, h, cond), 1];
+  ): Promise<[tf.Tensor3D, number]> {
+    const span = step.reuse.filter(isSpan).find(({ first }) => first === index);
+    if (span) return [await this.predictSpan(step, span, h), span.count];
+    const block = blocks[index] as Block<C, M>;
+    const inBlock = (site: Site) => site.kind === 'branch' && site.block === index;
+    const [reuse, record] = [step.reuse.filter(inBlock), step.record.filter(inBlock)];
+    if (reuse.length + record.length === 0) return [runBlock(block, h, cond), 1];
+    return [await this.runBranches(step.step, { reuse, record }, block, h, cond), 1];
   }
 
-  private keep(span: Span, hOut: tf.Tensor3D, hIn: tf.Tensor3D): void {
-    this.kept.get(key(span))?.tensor.dispose();
-    const tensor = tf.keep(this.plan.keeps === 'delta' ? residual(hOut, hIn) : hOut.clone());
-    this.kept.set(key(span), { span, tensor });
-    const sizes = [...this.kept.values()].map(({ tensor: { size } }) => size * Float32Array.BYTES_PER_ELEMENT);
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
-    this.peakBytes = Math.max(this.peakBytes, bytes);
+  /** A block some of whose branches are stored, and some predicted. */
+  private async runBranches<C, M extends Modulation>(
+    step: number,
+    { reuse, record }: Pick<PlanStep, 'reuse' | 'record'>,
+    block: Block<C, M>,
+    h: tf.Tensor3D,
+    cond: C,
+  ): Promise<tf.Tensor3D> {
+    const predicted = new Map<string, tf.Tensor3D>();
+    try {
+      for (const site of reuse) predicted.set(branchOf(site), await this.store.predict<tf.Tensor3D>(site, step));
+      const cached = replaceBranches(block, (branch) => {
+        const raw = predicted.get(branch.name);
+        if (raw) return predictedBranch(branch, raw);
+        const site = record.find((recorded) => branchOf(recorded) === branch.name);
+        return site ? storedBranch(branch, (given) => this.store.put(site, step, given)) : branch;
+      });
+      return runBlock(cached, h, cond);
+    } finally {
+      tf.dispose([...predicted.values()]);
+    }
   }
 
-  /** Frees what no later step takes, so that a change of region does not keep both spans. */
-  private release(step: number): void {
-    for (const [name, { span, tensor }] of this.kept) {
-      if (isTakenAfter(this.plan, step, span)) continue;
-      tensor.dispose();
-      this.kept.delete(name);
-    }
+  private async predictSpan(step: PlanStep, span: SpanSite, h: tf.Tensor3D): Promise<tf.Tensor3D> {
+    const kept = await this.store.predict<tf.Tensor3D>(span, step.step);
+    if (this.plan.keeps !== 'delta') return kept;
+    const hOut = addResidual(h, kept);
+    kept.dispose();
+    return hOut;
+  }
+
+  private keep(step: PlanStep, span: SpanSite, hOut: tf.Tensor3D, hIn: tf.Tensor3D): void {
+    this.store.put(span, step.step, this.plan.keeps === 'delta' ? residual(hOut, hIn) : hOut.clone());
   }
 }
 
-function key({ first, count }: Span): string {
-  return `${first}+${count}`;
+function branchOf(site: Site): string {
+  return site.kind === 'branch' ? site.branch : '';
+}
+
+function isModel({ kind }: Site): boolean {
+  return kind === 'model';
+}
+
+function noCleanLatents(): never {
+  throw new RangeError("a plan that keeps 'x0' needs the form of the sampler's clean latents");
+}
+
+function isSpan(site: Site): site is SpanSite {
+  return site.kind === 'span';
 }

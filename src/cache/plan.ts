@@ -1,105 +1,134 @@
 import { OptionError } from '../errors.ts';
-
-/** A run of consecutive blocks, [first, first + count). */
-export interface Span {
-  readonly first: number;
-  readonly count: number;
-}
+import type { BranchName } from '../models/block.ts';
+import type { PredictorSpec } from './predictors/predictor.ts';
+import { type Site, sameSite, siteKey, touchesBlock } from './site.ts';
 
 /** What happens at one sampling step. A plan is data: made whole before step 0, printable, countable. */
 export interface PlanStep {
   /** 0… from noise. */
   readonly step: number;
-  /** Spans whose residual this step stores, computing all their blocks. */
-  readonly record: readonly Span[];
-  /** The span this step skips, taking what was recorded; null at a full step. */
-  readonly reuse: Span | null;
+  /** Sites that this step computes, storing what they give. */
+  readonly record: readonly Site[];
+  /** Sites that this step does not compute, each predicted from what was stored. None inside another. */
+  readonly reuse: readonly Site[];
   /** Which guidance halves are computed. */
   readonly rows: 'both' | 'cond';
 }
 
+/**
+ * What is kept of a site. Of a span: its residual h_out − h_in (Δ-Cache), or its output h_out (feature cache). Of a
+ * branch: its output before the gate ('output'). Of the model: its guided output, the residual output − latents, or the
+ * clean latents that the output means ('x0').
+ */
+export type Keeps = 'delta' | 'output' | 'x0';
+
 export interface CachePlan {
   /** Blocks of the model. */
   readonly depth: number;
+  /** Residual branches of each block, in order. */
+  readonly branches: readonly BranchName[];
   readonly steps: readonly PlanStep[];
-  /** What a span keeps: its residual h_out − h_in (Δ-Cache), or its output h_out (feature cache). */
-  readonly keeps: 'delta' | 'output';
+  readonly keeps: Keeps;
+  /** How a value is predicted from those that were stored. */
+  readonly predictor: PredictorSpec;
 }
 
 /** What a plan is made for. */
 export interface PlanSetting {
   readonly numInferenceSteps: number;
   readonly depth: number;
+  readonly branches: readonly BranchName[];
+  /** What the model is told at each step, 999 → 0. */
+  readonly timesteps: readonly number[];
 }
 
-/** A cache method that decides everything before step 0. */
-export interface CachePolicy {
-  /** Shown in reports and written into images. */
-  readonly name: string;
-  /** @throws OptionError when its options do not fit the model or the number of steps. */
-  plan(setting: PlanSetting): CachePlan;
-}
-
-export function sameSpan(a: Span, b: Span): boolean {
-  return a.first === b.first && a.count === b.count;
-}
-
-/** @throws OptionError when a policy's plan is not one for this run: another length or depth, or a span past the end. */
-export function checkPlan(plan: CachePlan, { numInferenceSteps, depth }: PlanSetting): CachePlan {
+/** @throws OptionError when a policy's plan is not one for this run. */
+export function checkPlan(plan: CachePlan, { numInferenceSteps, depth, branches }: PlanSetting): CachePlan {
   if (plan.steps.length !== numInferenceSteps || plan.depth !== depth) {
     throw new OptionError(
       `plan: expected ${numInferenceSteps} steps of ${depth} blocks, got ${plan.steps.length} of ${plan.depth}; mend the policy's plan()`,
     );
   }
   for (const { step, record, reuse } of plan.steps) {
-    const odd = [...record, ...(reuse ? [reuse] : [])].find(
-      ({ first, count }) => first < 0 || count < 1 || first + count > depth,
-    );
-    if (odd)
+    const odd = [...record, ...reuse].find((site) => !fits(site, plan, branches));
+    if (odd) throw new OptionError(`plan: step ${step} names ${siteKey(odd)} of ${depth}; mend the policy's plan()`);
+    const clash = reuse.find((site) => [...reuse, ...record].some((other) => other !== site && overlap(site, other)));
+    if (clash) {
       throw new OptionError(
-        `plan: step ${step} names blocks ${odd.first}+${odd.count} of ${depth}; mend the policy's plan()`,
+        `plan: step ${step} reuses ${siteKey(clash)} and names another site inside it; mend the policy's plan()`,
       );
+    }
   }
   return plan;
 }
 
-/** Whether a step after `step` reuses the span before it is recorded again. */
-export function isTakenAfter(plan: CachePlan, step: number, span: Span): boolean {
-  const next = plan.steps
-    .slice(step + 1)
-    .find(({ record, reuse }) => [...record, reuse].some((other) => other && sameSpan(other, span)));
-  return next?.reuse != null && sameSpan(next.reuse, span);
+function fits(site: Site, { depth, keeps }: CachePlan, branches: readonly BranchName[]): boolean {
+  if (site.kind === 'model') return true;
+  if (keeps === 'x0') return false;
+  if (site.kind === 'span') return site.first >= 0 && site.count >= 1 && site.first + site.count <= depth;
+  return keeps === 'output' && site.block >= 0 && site.block < depth && branches.includes(site.branch);
 }
 
-/** Block evaluations of a plan, per guidance half. */
+function overlap(a: Site, b: Site): boolean {
+  if (a.kind === 'branch' && b.kind === 'branch') return sameSite(a, b);
+  const [outer, inner] = a.kind === 'branch' ? [b, a] : [a, b];
+  if (inner.kind === 'model' || outer.kind === 'model') return true;
+  if (inner.kind === 'branch') return touchesBlock(outer, inner.block);
+  return outer.kind === 'span' && outer.first < inner.first + inner.count && inner.first < outer.first + outer.count;
+}
+
+/** How many steps after `step` record the site again before one reuses it; infinite where none does. */
+export function recordsBeforeReuse(plan: CachePlan, step: number, site: Site): number {
+  let records = 0;
+  for (const { record, reuse } of plan.steps.slice(step + 1)) {
+    if (reuse.some((other) => sameSite(other, site))) return records;
+    if (record.some((other) => sameSite(other, site))) records += 1;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+/** Block evaluations that a step saves, per guidance half; a branch counts for its share of a block. */
+export function blocksReused({ depth, branches }: CachePlan, { reuse }: PlanStep): number {
+  const ofBranches = reuse.filter(({ kind }) => kind === 'branch').length;
+  const whole = reuse.reduce((sum, site) => {
+    if (site.kind === 'branch') return sum;
+    return sum + (site.kind === 'model' ? depth : site.count);
+  }, 0);
+  return whole + ofBranches / branches.length;
+}
+
+/** Block evaluations of a plan, per guidance half; a branch counts for its share of a block. */
 export function countBlocks(plan: CachePlan): { computed: number; reused: number } {
-  const reused = plan.steps.reduce((sum, { reuse }) => sum + (reuse?.count ?? 0), 0);
+  const reused = plan.steps.reduce((sum, step) => sum + blocksReused(plan, step), 0);
   return { computed: plan.depth * plan.steps.length - reused, reused };
 }
 
 /** Every step full, nothing recorded. */
-export function uncachedPlan({ numInferenceSteps, depth }: PlanSetting): CachePlan {
+export function uncachedPlan({ numInferenceSteps, depth, branches }: Omit<PlanSetting, 'timesteps'>): CachePlan {
   const steps = Array.from(
     { length: numInferenceSteps },
-    (_, step): PlanStep => ({ step, record: [], reuse: null, rows: 'both' }),
+    (_, step): PlanStep => ({ step, record: [], reuse: [], rows: 'both' }),
   );
-  return { depth, steps, keeps: 'delta' };
+  return { depth, branches, steps, keeps: 'delta', predictor: { name: 'hold' } };
 }
 
 /**
- * The steps × blocks picture of a plan, one line a step, from noise to image:
- * `#` computed, `+` computed and its span recorded, `.` skipped.
+ * The steps × blocks picture of a plan, one line a step, from noise to image: `#` computed, `+` computed and stored,
+ * `.` skipped, `-` computed in part: some of its branches are reused.
  */
 export function drawPlan(plan: CachePlan): string {
   const width = String(plan.steps.length - 1).length;
-  const inside = (span: Span, block: number) => block >= span.first && block < span.first + span.count;
   return plan.steps
-    .map(({ step, record, reuse }) => {
-      const cells = Array.from({ length: plan.depth }, (_, block) => {
-        if (reuse && inside(reuse, block)) return '.';
-        return record.some((span) => inside(span, block)) ? '+' : '#';
-      });
-      return `${String(step).padStart(width)} ${cells.join('')} ${reuse ? 'cached' : 'full'}`;
+    .map((step) => {
+      const cells = Array.from({ length: plan.depth }, (_, block) => cellOf(plan, step, block));
+      return `${String(step.step).padStart(width)} ${cells.join('')} ${step.reuse.length > 0 ? 'cached' : 'full'}`;
     })
     .join('\n');
+}
+
+function cellOf({ branches }: CachePlan, { record, reuse }: PlanStep, block: number): string {
+  const reused = reuse.filter((site) => touchesBlock(site, block));
+  if (reused.some(({ kind }) => kind !== 'branch') || reused.length === branches.length) return '.';
+  if (reused.length > 0) return '-';
+  return record.some((site) => touchesBlock(site, block)) ? '+' : '#';
 }

@@ -40,6 +40,7 @@ export function recordDeltas<C, M extends Modulation>(block: Block<C, M>): Recor
   );
   return {
     modulation: (cond) => block.modulation(cond),
+    rows: (cond, rows) => block.rows(cond, rows),
     branches,
     takeDelta() {
       const taken = delta;

@@ -3,35 +3,44 @@
  * N `interval`, N_c `cachedBlocks`, b `stageBound`, N_b `depth`, Δ `delta`, T `numInferenceSteps`.
  */
 import { OptionError } from '../errors.ts';
-import { type CachePlan, type PlanSetting, type PlanStep, type Span, sameSpan } from './plan.ts';
+import type { CachePlan, PlanSetting, PlanStep } from './plan.ts';
+import type { PredictorSpec } from './predictors/predictor.ts';
+import { type Site, type Span, sameSite, spanSite } from './site.ts';
 
-export interface StageOptions extends PlanSetting {
+export interface StageOptions extends Omit<PlanSetting, 'timesteps'> {
   /** N: one full step, then N − 1 cached ones. 1 caches nothing. */
   readonly interval: number;
-  /** The span that a cached step skips, by its index from noise; null where nothing is cached. */
-  readonly spanAt: (step: number) => Span | null;
+  /** What a cached step skips, by its index from noise; nothing where it is full. */
+  readonly sitesAt: (step: number) => readonly Site[];
   readonly keeps: CachePlan['keeps'];
+  /** Default: hold. */
+  readonly predictor?: PredictorSpec | undefined;
 }
 
 /**
- * Lays the period N over the steps. A full step records every span that its cached steps use. The T mod N left-over
+ * Lays the period N over the steps. A full step records every site that its cached steps use. The T mod N left-over
  * steps come last and are full: the paper's budget formula counts them so.
  */
-export function planStages({ numInferenceSteps, depth, interval, spanAt, keeps }: StageOptions): CachePlan {
+export function planStages(stages: StageOptions): CachePlan {
+  const { numInferenceSteps, depth, branches, interval, sitesAt, keeps, predictor = { name: 'hold' } } = stages;
   const periodic = numInferenceSteps - (numInferenceSteps % interval);
-  const spanOf = (step: number) => (step < periodic && step % interval !== 0 ? spanAt(step) : null);
+  const sitesOf = (step: number) => (step < periodic && step % interval !== 0 ? sitesAt(step) : []);
   const steps = Array.from({ length: numInferenceSteps }, (_, step): PlanStep => {
-    const reuse = spanOf(step);
-    const record: Span[] = [];
-    if (!reuse && step < periodic) {
+    const reuse = sitesOf(step);
+    const record: Site[] = [];
+    if (reuse.length === 0 && step < periodic) {
       for (let later = step + 1; later < step + interval; later++) {
-        const span = spanOf(later);
-        if (span && !record.some((other) => sameSpan(other, span))) record.push(span);
+        for (const site of sitesOf(later)) if (!record.some((other) => sameSite(other, site))) record.push(site);
       }
     }
     return { step, record, reuse, rows: 'both' };
   });
-  return { depth, steps, keeps };
+  return { depth, branches, steps, keeps, predictor };
+}
+
+/** A span as the sites of a step; none where it is empty. */
+export function spanSites(span: Span): readonly Site[] {
+  return span.count === 0 ? [] : [spanSite(span)];
 }
 
 /** Which blocks a cached region covers. */
@@ -43,7 +52,7 @@ export interface RegionOptions {
   readonly rearOffset: number;
 }
 
-export interface DeltaDiTStages extends RegionOptions, PlanSetting {
+export interface DeltaDiTStages extends RegionOptions, Omit<PlanSetting, 'timesteps'> {
   readonly interval: number;
   /** b: the first b steps from noise cache the rear span, later ones the front span. */
   readonly stageBound: number;
@@ -55,7 +64,7 @@ export function planDeltaDiT(stages: DeltaDiTStages): CachePlan {
   return planStages({
     ...stages,
     keeps: 'delta',
-    spanAt: (step) => (count === 0 ? null : { first: step < stageBound ? rearOffset : frontOffset, count }),
+    sitesAt: (step) => spanSites({ first: step < stageBound ? rearOffset : frontOffset, count }),
   });
 }
 

@@ -1,6 +1,6 @@
-import type { CachePolicy } from '../cache/plan.ts';
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
 import { deltaCache, featureCache, type Region } from '../cache/policies/span-cache.ts';
+import type { CachePolicy } from '../cache/policy.ts';
 import { OptionError } from '../errors.ts';
 
 type Numbers = Readonly<Record<string, number>>;

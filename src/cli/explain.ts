@@ -1,9 +1,11 @@
+import { OptionError } from '../errors.ts';
 import {
   type CachePlan,
   type CachePolicy,
   DIT_DEFAULTS,
   ditCost,
   drawPlan,
+  isStatic,
   type ModelCost,
   type OpenedCheckpoint,
   openCheckpoint,
@@ -11,7 +13,10 @@ import {
   planCost,
   uncachedPlan,
 } from '../index.ts';
-import { checkSteps, LINEAR_SCHEDULE } from '../schedulers/noise-schedule.ts';
+import { DIT_BRANCHES } from '../models/dit-config.ts';
+import { PIXART_BRANCHES } from '../models/pixart-config.ts';
+import { planSettingOf } from '../pipelines/run-options.ts';
+import type { SamplerName } from '../schedulers/samplers.ts';
 import { type CaptionedCost, captionedCost } from './captioned-cost.ts';
 import { modelPath, refuseUnreadLayout } from './model-options.ts';
 import { checkSubjects, modelName, type PainterOptions } from './open-painter.ts';
@@ -20,6 +25,7 @@ interface ExplainOptions extends PainterOptions {
   readonly class?: readonly string[];
   readonly prompt?: readonly string[];
   readonly steps?: number;
+  readonly sampler?: SamplerName;
   readonly cfgScale?: number;
   readonly guidanceScale?: number;
   readonly json?: boolean;
@@ -35,15 +41,28 @@ export async function explain(options: ExplainOptions, policy: CachePolicy | und
     const isDiT = checkpoint.pipeline === 'DiTPipeline';
     checkSubjects(checkpoint, named ?? (isDiT ? 'class' : 'prompt'), options);
     const defaults = isDiT ? DIT_DEFAULTS : PIXART_DEFAULTS;
-    const { steps = checkpoint.defaults.numInferenceSteps ?? defaults.numInferenceSteps } = options;
-    checkSteps(steps, LINEAR_SCHEDULE.numTrainTimesteps);
-    const setting = { numInferenceSteps: steps, depth: checkpoint.transformer.config.depth };
+    const setting = planSettingOf(
+      {
+        depth: checkpoint.transformer.config.depth,
+        branches: isDiT ? DIT_BRANCHES : PIXART_BRANCHES,
+        scheduler: checkpoint.scheduler,
+        defaults: { ...defaults, ...checkpoint.defaults },
+      },
+      { numInferenceSteps: options.steps, sampler: options.sampler },
+    );
+    if (policy && !isStatic(policy)) throw undecided(policy.name);
     const plan = policy?.plan(setting) ?? uncachedPlan(setting);
     const say = options.json ? planJson : planText;
     console.log(say(policy?.name ?? null, plan, await costOf(checkpoint, options)));
   } finally {
     await checkpoint.close();
   }
+}
+
+function undecided(name: string): OptionError {
+  return new OptionError(
+    `--explain: ${name} decides as it runs, so that there is no plan before; the report of a run (--json) says what each step computed`,
+  );
 }
 
 type ExplainedCost = CaptionedCost | { readonly cost: ModelCost };
@@ -59,7 +78,7 @@ function planText(cache: string | null, plan: CachePlan, explained: ExplainedCos
   const { macs, uncachedMacs } = costs(plan, explained);
   const giga = (count: number) => `${(count / 1e9).toFixed(3)} G`;
   return [
-    `${cache ?? 'no cache'}: steps from noise, one column a block; # computed, + computed and recorded, . reused`,
+    `${cache ?? 'no cache'}: steps from noise, one column a block; # computed, + computed and recorded, . reused, - reused in part`,
     drawPlan(plan),
     'MACs of the blocks, one picture, one guidance half (uncached):',
     `  linear layers   ${giga(macs.linear)} (${giga(uncachedMacs.linear)})`,
@@ -84,6 +103,6 @@ function planJson(cache: string | null, plan: CachePlan, explained: ExplainedCos
 }
 
 function costs(plan: CachePlan, { cost }: ExplainedCost) {
-  const uncached = uncachedPlan({ numInferenceSteps: plan.steps.length, depth: plan.depth });
+  const uncached = uncachedPlan({ ...plan, numInferenceSteps: plan.steps.length });
   return { macs: planCost(plan, cost), uncachedMacs: planCost(uncached, cost) };
 }

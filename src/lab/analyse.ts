@@ -1,5 +1,5 @@
-import type { Span } from '../cache/plan.ts';
-import { deltaCache, type Region } from '../cache/policies/span-cache.ts';
+import { type Region, regionSpan } from '../cache/policies/span-cache.ts';
+import type { Span } from '../cache/site.ts';
 import { checkWhole, defaultCachedBlocks } from '../cache/stage-planner.ts';
 import { OptionError } from '../errors.ts';
 import type { Painter, PaintOptions } from '../pipelines/painter.ts';
@@ -105,8 +105,7 @@ const REGIONS: readonly Region[] = ['front', 'middle', 'rear'];
 /** Where Δ-Cache of each region skips blocks, as its own plan says. */
 function regionSpans(cachedBlocks: number, depth: number): (Span & { readonly region: Region })[] {
   return REGIONS.flatMap((region) => {
-    const plan = deltaCache({ region, cachedBlocks, interval: 2 }).plan({ numInferenceSteps: 2, depth });
-    const span = plan.steps[1]?.reuse;
-    return span ? [{ region, ...span }] : [];
+    const span = regionSpan(region, cachedBlocks, depth);
+    return span.count > 0 ? [{ region, ...span }] : [];
   });
 }

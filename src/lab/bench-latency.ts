@@ -1,8 +1,10 @@
 import type { PlanCost } from '../cache/cost.ts';
-import { type CachePlan, type CachePolicy, countBlocks } from '../cache/plan.ts';
+import { countBlocks } from '../cache/plan.ts';
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
+import type { CachePolicy } from '../cache/policy.ts';
 import { checkWhole } from '../cache/stage-planner.ts';
 import type { Painter, PaintOptions } from '../pipelines/painter.ts';
+import type { RunDescription } from '../pipelines/report.ts';
 import { interleaved, type PairTimes, pairTimes, type Side } from './bench-pairs.ts';
 import { type BenchProgress, BlockCount } from './bench-progress.ts';
 import { prepareSubjects, type ReportedRun, reportedRun, subjectsInTurn } from './subjects.ts';
@@ -56,21 +58,22 @@ export async function benchLatency(painter: Painter, options: LatencyOptions = {
   const uncached = await planned(painter, subjects, setting);
   const cached = await planned(painter, subjects, { ...setting, cache });
   const sides = { uncached, cached };
-  const blocks = ({ plan }: PlannedRun) => countBlocks(plan).computed;
-  const total = runs * blocks(uncached) + (1 + runs) * blocks(cached); // the warm-up is cached
+  const depth = pipe.transformer.config.depth;
+  const total = runs * uncached.blocks + (1 + runs) * cached.blocks; // the warm-up is cached
   await prepareSubjects(painter, subjects, options);
   const count = new BlockCount(total, options.onProgress);
   const run = async (side: Side, what: string) => {
-    const onStep = count.steps(sides[side].plan, what);
+    const onStep = count.steps(what);
     return (await painter.paint(subjects, { ...sides[side].options, signal, onStep })).report;
   };
 
   const { peakCachedBytes } = await run('cached', 'warm-up');
   const pairs = await interleaved(runs, (side, pair) => run(side, `${side}, pair ${pair + 1} of ${runs}`));
+  const macs = { uncached: macsOf(pairs[0]?.uncached), cached: macsOf(pairs[0]?.cached) };
   return {
-    macsRatio: cached.macs.macsRatio,
-    ...pairTimes(pairs, cached.plan),
-    macs: { uncached: uncached.macs, cached: cached.macs },
+    macsRatio: macs.cached.macsRatio,
+    ...pairTimes(pairs, depth),
+    macs,
     ...cached.setting,
     peakCachedBytes,
     parameters: pipe.transformer.countParams(),
@@ -79,16 +82,22 @@ export async function benchLatency(painter: Painter, options: LatencyOptions = {
   };
 }
 
+/** Of a run that has been made: only a block runner of one's own leaves them unknown. */
+function macsOf(report: Pick<RunDescription, 'macs'> | undefined): PlanCost {
+  if (!report?.macs) throw new RangeError('a run under a cache method reports its cost');
+  return report.macs;
+}
+
 interface PlannedRun {
   readonly options: PaintOptions;
-  readonly plan: CachePlan;
-  readonly macs: PlanCost;
+  /** Blocks that it will compute; all where the method decides as it runs. */
+  readonly blocks: number;
   readonly setting: ReportedRun;
 }
 
 async function planned(painter: Painter, subjects: readonly string[], options: PaintOptions): Promise<PlannedRun> {
   const described = await painter.describe(subjects, options);
-  const { plan, macs } = described;
-  if (!plan || !macs) throw new RangeError('only a run with a block runner of its own has no plan');
-  return { options, plan, macs, setting: reportedRun(described) };
+  const { plan, timesteps } = described;
+  const blocks = plan ? countBlocks(plan).computed : timesteps.length * painter.pipe.transformer.config.depth;
+  return { options, blocks, setting: reportedRun(described) };
 }

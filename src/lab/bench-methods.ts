@@ -1,6 +1,7 @@
-import { type CachePolicy, countBlocks, type PlanSetting } from '../cache/plan.ts';
+import { countBlocks, type PlanSetting } from '../cache/plan.ts';
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
 import { deltaCache, featureCache } from '../cache/policies/span-cache.ts';
+import type { CachePolicy } from '../cache/policy.ts';
 import { defaultCachedBlocks, FEW_STEPS } from '../cache/stage-planner.ts';
 
 /** A way to sample: a number of steps, with a cache or without. */

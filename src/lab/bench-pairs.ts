@@ -1,4 +1,4 @@
-import type { CachePlan } from '../cache/plan.ts';
+import type { CacheCounts } from '../cache/run-cache.ts';
 import type { RunTimes } from '../pipelines/report.ts';
 import { type Spread, spreadOf } from './spread.ts';
 
@@ -49,25 +49,23 @@ export interface PairTimes {
     readonly uncached: Spread;
     /** Full steps of the cached runs, which also record what later steps take. Never without one: step 0 is full. */
     readonly full: Spread;
-    /** Null where the plan reuses nothing. */
+    /** Null where nothing was reused. */
     readonly cached: Spread | null;
   };
   readonly pairs: readonly LatencyPair[];
 }
 
-/** @param plan of the cached runs */
-export function pairTimes(
-  pairs: readonly Pair<Pick<RunTimes, 'samplingSeconds' | 'stepSeconds'>>[],
-  plan: CachePlan,
-): PairTimes {
+type TimedRun = Pick<RunTimes, 'samplingSeconds' | 'stepSeconds'> & Pick<CacheCounts, 'stepBlocks'>;
+
+/** @param depth blocks of the model */
+export function pairTimes(pairs: readonly Pair<TimedRun>[], depth: number): PairTimes {
   const timed = pairs.map(({ first, uncached, cached }): LatencyPair => {
     const [uncachedSeconds, cachedSeconds] = [uncached.samplingSeconds, cached.samplingSeconds];
     return { first, uncachedSeconds, cachedSeconds, ratio: uncachedSeconds / cachedSeconds };
   });
   const ratio = spreadOf(timed.map((pair) => pair.ratio));
-  const isCached = (step: number) => plan.steps[step]?.reuse != null;
   const steps = pairs.flatMap(({ cached }) =>
-    cached.stepSeconds.map((seconds, step) => ({ seconds, cached: isCached(step) })),
+    cached.stepSeconds.map((seconds, step) => ({ seconds, cached: (cached.stepBlocks[step] ?? depth) < depth })),
   );
   const secondsOf = (cached: boolean) => steps.filter((step) => step.cached === cached).map(({ seconds }) => seconds);
   return {

@@ -1,4 +1,3 @@
-import type { CachePlan } from '../cache/plan.ts';
 import type { StepEvent } from '../pipelines/sample.ts';
 
 /** How far a bench has come. */
@@ -19,10 +18,10 @@ export class BlockCount {
     private readonly onProgress: ((progress: BenchProgress) => void) | undefined,
   ) {}
 
-  /** The `onStep` of a run under `plan`. @param pictures that run together */
-  steps(plan: CachePlan, what: string, pictures = 1): (event: StepEvent) => void {
-    return ({ step }) => {
-      this.computed += pictures * (plan.depth - (plan.steps[step]?.reuse?.count ?? 0));
+  /** The `onStep` of a run. @param pictures that run together */
+  steps(what: string, pictures = 1): (event: StepEvent) => void {
+    return ({ blocks }) => {
+      this.computed += pictures * blocks;
       this.onProgress?.({ done: this.computed / this.total, what });
     };
   }

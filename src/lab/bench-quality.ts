@@ -1,3 +1,4 @@
+import { type CachePlan, countBlocks } from '../cache/plan.ts';
 import { checkWhole } from '../cache/stage-planner.ts';
 import { OptionError } from '../errors.ts';
 import type { PixelImage } from '../pipelines/image.ts';
@@ -75,7 +76,7 @@ export async function benchQuality(painter: Painter, options: QualityOptions = {
   if (reference) await painter.describe(subjects, { ...run, ...reference.method }); // the sampler may take fewer steps
   await prepareSubjects(painter, subjects, options);
   const cold = pictures.slice(0, reference ? 0 : batchSize); // with a reference, its first run warms up
-  const blocks = pictures.length * blocksOf(tallies) + cold.length * uncached.blocks;
+  const blocks = pictures.length * blocksOf(tallies) + cold.length * uncached.expectedBlocks;
   const count = new BlockCount(blocks, options.onProgress);
   if (cold.length > 0) await warmUp(painter, uncached, cold, { ...options, first: 0, count });
 
@@ -114,8 +115,10 @@ function talliesOf(
   const { referenceSteps = isConsistency ? undefined : DEFAULT_REFERENCE_STEPS } = options;
   if (referenceSteps !== undefined)
     checkWhole('referenceSteps', referenceSteps, numInferenceSteps, MAX_STEPS, 'at least the steps that it judges');
-  const { methods = paperMethods({ numInferenceSteps, depth: pipe.transformer.config.depth }) } = options;
-  const tallyOf = (method: SamplingMethod) => new MethodTally(method, pipe.plan(method));
+  const { depth } = pipe.transformer.config;
+  const { methods = paperMethods(pipe.planSetting({ numInferenceSteps, sampler })) } = options;
+  const tallyOf = (method: SamplingMethod) =>
+    new MethodTally(method, expectedBlocks(pipe.plan({ ...method, sampler }), method, depth));
   return {
     reference: referenceSteps === undefined ? null : tallyOf(uncachedSteps(referenceSteps)),
     uncached: tallyOf(uncachedSteps(numInferenceSteps)),
@@ -123,9 +126,14 @@ function talliesOf(
   };
 }
 
+/** For one picture and guidance half; all where the method decides as it runs. */
+function expectedBlocks(plan: CachePlan | null, { numInferenceSteps }: SamplingMethod, depth: number): number {
+  return plan ? countBlocks(plan).computed : numInferenceSteps * depth;
+}
+
 /** For one picture and guidance half. */
 function blocksOf({ reference, uncached, others }: Tallies): number {
-  return [uncached, ...others].reduce((sum, tally) => sum + tally.blocks, reference?.blocks ?? 0);
+  return [uncached, ...others].reduce((sum, tally) => sum + tally.expectedBlocks, reference?.expectedBlocks ?? 0);
 }
 
 function picturesOf(painter: Painter, options: QualityOptions): readonly BenchPicture[] {
@@ -144,11 +152,11 @@ type BatchOptions = QualityOptions & { readonly first: number; readonly count: B
 /** A run that is not counted: the first one of a process is slow, and would make all methods but its own look fast. */
 async function warmUp(
   painter: Painter,
-  { method, plan }: MethodTally,
+  { method, expectedBlocks: blocks }: MethodTally,
   batch: readonly BenchPicture[],
   options: BatchOptions,
 ): Promise<void> {
-  await make(painter, new MethodTally({ ...method, name: 'warm-up' }, plan), batch, {
+  await make(painter, new MethodTally({ ...method, name: 'warm-up' }, blocks), batch, {
     ...options,
     onPictures: undefined,
   });
@@ -162,11 +170,11 @@ async function make(
   { first, count, guidanceScale, sampler, signal, onPictures }: BatchOptions,
 ): Promise<readonly PixelImage[]> {
   const { name, numInferenceSteps, cache } = tally.method;
-  const onStep = count.steps(tally.plan, `${name}, pictures ${first + 1}–${first + batch.length}`, batch.length);
+  const onStep = count.steps(`${name}, pictures ${first + 1}–${first + batch.length}`, batch.length);
   const method = { numInferenceSteps, cache, guidanceScale, sampler };
   const seed = batch.map((picture) => picture.seed);
   const { images, report } = await painter.paint(subjectsOf(batch), { ...method, seed, signal, onStep });
-  tally.spend(report.samplingSeconds);
+  tally.spend(report, batch.length);
   await onPictures?.({ method: name, first, images });
   return images;
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { residual } from '../cache/delta.ts';
-import type { Span } from '../cache/plan.ts';
+import type { Span } from '../cache/site.ts';
 import { OptionError } from '../errors.ts';
 import { type Block, type BlockRunner, runBlock } from '../models/block.ts';
 

@@ -1,5 +1,5 @@
-import { type CachePlan, countBlocks } from '../cache/plan.ts';
 import type { PixelImage } from '../pipelines/image.ts';
+import type { RunDescription, RunTimes } from '../pipelines/report.ts';
 import type { SamplingMethod } from './bench-methods.ts';
 import { type Similarity, type SimilaritySummary, similarityOf, summaryOf } from './bench-similarity.ts';
 
@@ -43,20 +43,25 @@ export interface Originals {
 /** What one method has made and spent so far. */
 export class MethodTally {
   private seconds = 0;
+  private pictures = 0;
+  /** Multiply-accumulates of the blocks' linears, of one guidance half. */
+  private macs = 0;
   private readonly compared: PictureQuality[] = [];
 
   constructor(
     readonly method: SamplingMethod,
-    readonly plan: CachePlan,
+    /** Blocks that a picture and guidance half will take, for progress. */
+    readonly expectedBlocks: number,
   ) {}
 
-  /** Blocks computed for one picture and guidance half. */
-  get blocks(): number {
-    return countBlocks(this.plan).computed;
+  spend({ samplingSeconds, macs }: Pick<RunTimes, 'samplingSeconds'> & Pick<RunDescription, 'macs'>, pictures: number) {
+    this.seconds += samplingSeconds;
+    this.pictures += pictures;
+    this.macs += pictures * (macs?.linear ?? 0);
   }
 
-  spend(samplingSeconds: number): void {
-    this.seconds += samplingSeconds;
+  private get macsPerPicture(): number {
+    return this.macs / this.pictures;
   }
 
   secondsPer(pictures: number): number {
@@ -79,7 +84,7 @@ export class MethodTally {
       method: name,
       numInferenceSteps,
       cache: cache?.name ?? null,
-      macsRatio: uncached.blocks / this.blocks,
+      macsRatio: uncached.macsPerPicture / this.macsPerPicture,
       latencyRatio: uncached.seconds / this.seconds,
       secondsPerPicture: this.secondsPer(this.compared.length),
       toUncached: summaryOrNull(this.compared.map(({ toUncached }) => toUncached)),

@@ -31,6 +31,8 @@ export interface Branch<M extends Modulation = Modulation> {
  */
 export interface Block<C, M extends Modulation = Modulation> {
   modulation(cond: C): M;
+  /** The conditioning of some rows of the batch, every tensor of it fresh. */
+  rows(cond: C, rows: readonly number[]): C;
   readonly branches: readonly Branch<M>[];
 }
 

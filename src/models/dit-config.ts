@@ -1,4 +1,5 @@
 import { OptionError } from '../errors.ts';
+import type { BranchName } from './block.ts';
 
 /** Sizes that a DiT and a PixArt both have. */
 export interface TransformerSizes {
@@ -35,6 +36,9 @@ export const DIT_SIZES = {
   XL: { hiddenSize: 1152, depth: 28, numHeads: 16 },
 } as const;
 
+/** The residual branches of a DiT block, in order. */
+export const DIT_BRANCHES: readonly BranchName[] = ['self', 'mlp'];
+
 /** diffusers' default of `norm_eps` (DiTTransformer2DModel). */
 const DIFFUSERS_NORM_EPS = 1e-5;
 
@@ -64,14 +68,21 @@ export interface ModelCost {
   readonly blockLinear: number;
   /** QKᵀ and A·V of one block: 2·T²·D. */
   readonly blockAttention: number;
+  /** What the residual branches have of that; the rest of the linears is the modulation's. */
+  readonly branches: Readonly<Partial<Record<BranchName, { readonly linear: number; readonly attention: number }>>>;
 }
 
 export function ditCost(config: DiTConfig): ModelCost {
   const { hiddenSize: d, depth, mlpRatio } = config;
   const tokens = (config.inputSize / config.patchSize) ** 2;
+  const blockAttention = 2 * tokens * tokens * d;
   return {
     depth,
     blockLinear: (4 + 2 * mlpRatio) * d * d * tokens + 6 * d * d,
-    blockAttention: 2 * tokens * tokens * d,
+    blockAttention,
+    branches: {
+      self: { linear: 4 * d * d * tokens, attention: blockAttention },
+      mlp: { linear: 2 * mlpRatio * d * d * tokens, attention: 0 },
+    },
   };
 }

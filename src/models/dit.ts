@@ -15,6 +15,7 @@ import { silu } from '../ops/activations.ts';
 import { positionTable } from '../ops/embeddings.ts';
 import { layerNormModulate } from '../ops/layer-norm.ts';
 import { unpatchify } from '../ops/patchify.ts';
+import { gatherRows } from '../ops/rows.ts';
 import { assertShape, type Shape } from '../shape.ts';
 import { type Block, type BlockRunner, type Branch, gatedBranch, type Modulation, runAllBlocks } from './block.ts';
 import { buildParts, disposeParts, type ModelPart, parameterShapesOf } from './build.ts';
@@ -62,6 +63,10 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
 
   modulation({ c }: DiTConditioning): Modulation {
     return chunkModulation(this.adaLNModulation.call(silu(c))); // [N,6·D] → six of [N,D]
+  }
+
+  rows({ c }: DiTConditioning, rows: readonly number[]): DiTConditioning {
+    return { c: gatherRows(c, rows) }; // [R,D]
   }
 
   /** @param inputs [x [N,T,D], c [N,D]] @returns [N,T,D] */

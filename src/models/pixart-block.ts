@@ -8,6 +8,7 @@ import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
 import { ScaleShiftTable } from '../layers/scale-shift-table.ts';
 import { layerNormModulate } from '../ops/layer-norm.ts';
+import { gatherRows } from '../ops/rows.ts';
 import { type Block, type Branch, gatedBranch, type Modulation, plainBranch } from './block.ts';
 import type { PixArtConfig } from './pixart-config.ts';
 
@@ -73,6 +74,12 @@ export class PixArtBlock extends Composite implements Block<PixArtConditioning, 
     const own = this.scaleShiftTable.call(tf.reshape(t0, [n, 6, this.config.hiddenSize])); // [N,6,D]
     const [shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp] = tf.unstack(own, 1) as Six<tf.Tensor2D>; // [N,D]
     return { shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp, caption };
+  }
+
+  rows(cond: PixArtConditioning, rows: readonly number[]): PixArtConditioning {
+    const { tokens, bias } = cond.caption;
+    const caption = { tokens: gatherRows(tokens, rows), bias: gatherRows(bias, rows) }; // [R,L,D], [R,1,1,L]
+    return { ...cond, t: gatherRows(cond.t, rows), t0: gatherRows(cond.t0, rows), caption }; // [R,D], [R,6·D]
   }
 
   /** @param inputs [x [N,T,D], t0 [N,6·D], caption tokens [N,L,D], caption bias [N,1,1,L]] @returns [N,T,D] */

@@ -1,3 +1,4 @@
+import type { BranchName } from './block.ts';
 import type { ModelCost, Numerics, TransformerSizes } from './dit-config.ts';
 
 /** Sizes of a PixArt-α, and what differs between its checkpoints. */
@@ -11,6 +12,9 @@ export interface PixArtConfig extends TransformerSizes {
   /** eps of the norms in the blocks. 1e-6: PixArt.py. diffusers takes `norm_eps` of its config, 1e-6 too by default. */
   readonly normEps: number;
 }
+
+/** The residual branches of a PixArt block, in order. */
+export const PIXART_BRANCHES: readonly BranchName[] = ['self', 'cross', 'mlp'];
 
 /** The released sizes, PixArt_XL_2 and PixArtMS_XL_2; the others of a PixArtConfig differ between them. */
 export const PIXART_XL_2 = {
@@ -67,6 +71,11 @@ export function pixArtCost(config: PixArtConfig, setting: PixArtCostSetting = {}
     depth,
     blockLinear: (6 + 2 * mlpRatio) * d * d * tokens + 2 * d * d * l,
     blockAttention: 2 * tokens * tokens * d + 2 * tokens * l * d,
+    branches: {
+      self: { linear: 4 * d * d * tokens, attention: 2 * tokens * tokens * d },
+      cross: { linear: 2 * d * d * tokens + 2 * d * d * l, attention: 2 * tokens * l * d },
+      mlp: { linear: 2 * mlpRatio * d * d * tokens, attention: 0 },
+    },
     ends:
       tokens * p * p * d * (config.inChannels + config.outChannels) +
       (FREQUENCIES * d + d * d + sizes + 6 * d * d) +

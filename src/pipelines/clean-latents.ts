@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { CleanMap } from '../cache/output-form.ts';
 import { noiseLevel, predictXStart } from '../schedulers/model-output.ts';
 import { alphasCumprod } from '../schedulers/noise-schedule.ts';
 import type { ModelOutput, Timestep } from '../schedulers/sampler.ts';
@@ -16,4 +17,16 @@ export function cleanLatents(scheduler: SchedulerRecord): CleanLatents {
   const type = predictionType(scheduler);
   return ({ eps }, x, timestep) =>
     tf.tidy(() => tf.clone(predictXStart(type, eps, x, noiseLevel(alphas[timestep] ?? 1))));
+}
+
+/** The same as a sum of latents and output, at a timestep. */
+export function cleanMap(scheduler: SchedulerRecord): (timestep: Timestep) => CleanMap {
+  const alphas = alphasCumprod(noiseSchedule(scheduler));
+  const type = predictionType(scheduler);
+  return (timestep) => {
+    const { signal, noise } = noiseLevel(alphas[timestep] ?? 1);
+    if (type === 'sample') return { ofLatents: 0, ofOutput: 1 };
+    if (type === 'epsilon') return { ofLatents: 1 / signal, ofOutput: -noise / signal };
+    return { ofLatents: signal, ofOutput: -noise };
+  };
 }

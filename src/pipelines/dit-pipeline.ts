@@ -1,17 +1,18 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { CachePlan } from '../cache/plan.ts';
+import type { CachePlan, PlanSetting } from '../cache/plan.ts';
+import type { CacheCounts } from '../cache/run-cache.ts';
 import { withWeights } from '../checkpoint/archive.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { DiT } from '../models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.ts';
-import { ditCost, type Numerics, withNumerics } from '../models/dit-config.ts';
+import { DIT_BRANCHES, ditCost, type Numerics, withNumerics } from '../models/dit-config.ts';
 import { type CheckedDiTRun, checkedDiTRun, type DiTGenerateOptions, type DiTSetting } from './dit-options.ts';
 import { classDenoiser, type Denoiser } from './guidance.ts';
 import { allToPixels, type PixelImage } from './image.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
 import type { DiTRunDescription, GenerationReport } from './report.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
-import { planOf } from './run-options.ts';
+import { type PlanOptions, planOf, planSettingOf } from './run-options.ts';
 
 export type { DiTGenerateOptions } from './dit-options.ts';
 
@@ -45,7 +46,7 @@ export class DiTPipeline {
     this.sha256 = sha256;
     this.labels = labels;
     const { config } = transformer;
-    this.setting = { config, depth: config.depth, labels, scheduler, defaults };
+    this.setting = { config, depth: config.depth, branches: DIT_BRANCHES, labels, scheduler, defaults };
   }
 
   /**
@@ -71,9 +72,14 @@ export class DiTPipeline {
     }
   }
 
-  /** The plan a run would follow. @throws OptionError as `generate` does. */
-  plan(options: Pick<DiTGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
+  /** The plan a run would follow; null where its method decides as it runs. @throws OptionError as `generate` does. */
+  plan(options: PlanOptions): CachePlan | null {
     return planOf(this.setting, options);
+  }
+
+  /** What a plan is made for. @throws OptionError for an unknown sampler, or steps out of range */
+  planSetting(options: PlanOptions = {}): PlanSetting {
+    return planSettingOf(this.setting, options);
   }
 
   /**
@@ -107,7 +113,7 @@ export class DiTPipeline {
       denoise: this.denoiser(run),
       vae: this.vae,
     });
-    return { images, report: { ...this.description(run), ...counts, ...times } };
+    return { images, report: { ...this.description(run, counts), ...counts, ...times } };
   }
 
   /**
@@ -131,10 +137,10 @@ export class DiTPipeline {
     return classDenoiser(this.transformer, classLabels, { guidanceScale, guidedChannels });
   }
 
-  private description(run: CheckedDiTRun): DiTRunDescription {
+  private description(run: CheckedDiTRun, counts?: CacheCounts): DiTRunDescription {
     const { name: model, numerics } = this;
     return {
-      ...describeRun(run, { model, numerics, cost: ditCost(this.transformer.config) }),
+      ...describeRun(run, { model, numerics, cost: ditCost(this.transformer.config), counts }),
       classLabels: run.classLabels,
     };
   }

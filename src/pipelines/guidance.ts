@@ -3,10 +3,19 @@ import type { BlockRunner } from '../models/block.ts';
 import type { DiT } from '../models/dit.ts';
 import type { MicroConditions, PixArt } from '../models/pixart.ts';
 import type { PixArtCaption } from '../models/pixart-block.ts';
+import { gatherRows } from '../ops/rows.ts';
 import type { ModelOutput, Timestep } from '../schedulers/sampler.ts';
 
-/** A model as samplers see it: noisy latents and a timestep to guided ε and variance logits. `run` is this step's block runner. */
-export type Denoiser = (x: tf.Tensor4D, t: Timestep, run: BlockRunner) => Promise<ModelOutput>;
+/**
+ * A model as samplers see it: noisy latents and a timestep to guided ε and variance logits. `run` is this step's block
+ * runner; `rows` says which samples of the run `x` holds, all where it is left out.
+ */
+export type Denoiser = (
+  x: tf.Tensor4D,
+  t: Timestep,
+  run: BlockRunner,
+  rows?: readonly number[],
+) => Promise<ModelOutput>;
 
 export interface GuidanceOptions {
   /** s of ε_null + s·(ε_cond − ε_null). At most 1: no guidance, the model runs on one half. */
@@ -24,15 +33,18 @@ type BatchOrder = 'cond-first' | 'uncond-first';
 /** Classifier-free guidance around a DiT, batch order [cond, null] as in both implementations. */
 export function classDenoiser(model: DiT, classLabels: readonly number[], options: GuidanceOptions): Denoiser {
   const { inChannels, numClasses } = model.config;
-  const n = classLabels.length;
+  const labelsOf = (rows?: readonly number[]) => rows?.map((row) => classLabels[row] as number) ?? classLabels;
   if (options.guidanceScale <= 1) {
-    return async (x, t, run) => {
-      const out = await model.predict(x, Array(n).fill(t), classLabels, run); // [N,H,W,C']
+    return async (x, t, run, rows) => {
+      const labels = labelsOf(rows);
+      const out = await model.predict(x, Array(labels.length).fill(t), labels, run); // [N,H,W,C']
       return plainOutput(out, inChannels);
     };
   }
-  const labels = [...classLabels, ...Array<number>(n).fill(numClasses)];
-  return async (x, t, run) => {
+  return async (x, t, run, rows) => {
+    const given = labelsOf(rows);
+    const n = given.length;
+    const labels = [...given, ...Array<number>(n).fill(numClasses)];
     const doubled = tf.concat([x, x], 0); // [2N,H,W,C]
     try {
       const out = await model.predict(doubled, Array(2 * n).fill(t), labels, run); // [2N,H,W,C']
@@ -56,18 +68,27 @@ export interface CaptionGuidance extends GuidanceOptions {
 export function captionDenoiser(model: PixArt, caption: PixArtCaption, options: CaptionGuidance): Denoiser {
   const { inChannels } = model.config;
   const { size, guidanceScale } = options;
-  return async (x, t, run) => {
-    const n = caption.tokens.shape[0];
+  return async (x, t, run, rows) => {
+    const own = rows ? captionRows(caption, rows, guidanceScale > 1 ? 2 : 1) : caption;
+    const n = own.tokens.shape[0];
     const input = guidanceScale > 1 ? tf.concat([x, x], 0) : x.clone(); // [2N,h,w,C] or [N,h,w,C]
     try {
-      const out = await model.predict(input, Array<number>(n).fill(t), caption, { size, run }); // [.,h,w,2·C]
+      const out = await model.predict(input, Array<number>(n).fill(t), own, { size, run }); // [.,h,w,2·C]
       return guidanceScale > 1
         ? guide(out, inChannels, { ...options, order: 'uncond-first' })
         : plainOutput(out, inChannels);
     } finally {
       input.dispose();
+      if (rows) tf.dispose([own.tokens, own.bias]);
     }
   };
+}
+
+/** The captions of some samples, of each guidance half. */
+function captionRows({ tokens, bias }: PixArtCaption, rows: readonly number[], halves: number): PixArtCaption {
+  const samples = tokens.shape[0] / halves;
+  const places = Array.from({ length: halves }, (_, half) => rows.map((row) => half * samples + row)).flat();
+  return { tokens: gatherRows(tokens, places), bias: gatherRows(bias, places) };
 }
 
 /** ε, and the variance logits where the model learns them. @param out [N,H,W,C'], consumed */

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { CachePlan } from '../cache/plan.ts';
+import type { CachePlan, PlanSetting } from '../cache/plan.ts';
+import type { CacheCounts } from '../cache/run-cache.ts';
 import { withWeights } from '../checkpoint/archive.ts';
 import { toFloat32 } from '../checkpoint/dtypes.ts';
 import type { StoredTensor } from '../checkpoint/stored-tensor.ts';
@@ -9,7 +10,7 @@ import type { Numerics } from '../models/dit-config.ts';
 import { PixArt } from '../models/pixart.ts';
 import type { PixArtCaption } from '../models/pixart-block.ts';
 import type { PixArtCheckpoint } from '../models/pixart-checkpoint.ts';
-import { pixArtCost, withPixArtNumerics } from '../models/pixart-config.ts';
+import { PIXART_BRANCHES, pixArtCost, withPixArtNumerics } from '../models/pixart-config.ts';
 import {
   type Captions,
   type CaptionTexts,
@@ -28,7 +29,14 @@ import { PromptSource } from './prompt-source.ts';
 import type { PixArtReport, PixArtRunDescription } from './report.ts';
 import { resizeAndCrop } from './resize-crop.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
-import { type CheckedRun, checkedRun, planOf, type RunSetting } from './run-options.ts';
+import {
+  type CheckedRun,
+  checkedRun,
+  type PlanOptions,
+  planOf,
+  planSettingOf,
+  type RunSetting,
+} from './run-options.ts';
 
 export type { PixArtGenerateOptions } from './pixart-options.ts';
 
@@ -63,7 +71,7 @@ export class PixArtPipeline {
     this.name = name;
     this.sha256 = sha256;
     this.prompts = new PromptSource(name, promptEncoder);
-    this.setting = { depth: transformer.config.depth, scheduler, defaults };
+    this.setting = { depth: transformer.config.depth, branches: PIXART_BRANCHES, scheduler, defaults };
   }
 
   /**
@@ -98,8 +106,13 @@ export class PixArtPipeline {
   }
 
   /** The plan a run would follow. @throws OptionError as `generate` does. */
-  plan(options: Pick<PixArtGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
+  plan(options: PlanOptions): CachePlan | null {
     return planOf(this.setting, options);
+  }
+
+  /** What a plan is made for. @throws OptionError for an unknown sampler, or steps out of range */
+  planSetting(options: PlanOptions = {}): PlanSetting {
+    return planSettingOf(this.setting, options);
   }
 
   /**
@@ -175,7 +188,7 @@ export class PixArtPipeline {
       const denoise = this.denoiser(run, caption, size);
       const { scheduler } = this.setting;
       const { images, counts, times } = await paint(run, options, { scheduler, denoise, vae: this.vae });
-      const report = { ...this.description(run, captions, size), ...counts, ...times, encodeSeconds };
+      const report = { ...this.description(run, captions, size, counts), ...counts, ...times, encodeSeconds };
       return { images: images.map((image) => cropped(image, size)), report };
     } finally {
       run.sampler.dispose();
@@ -217,7 +230,12 @@ export class PixArtPipeline {
     });
   }
 
-  private description(run: CheckedRun, texts: CaptionTexts, size: PaintedSize): PixArtRunDescription {
+  private description(
+    run: CheckedRun,
+    texts: CaptionTexts,
+    size: PaintedSize,
+    counts?: CacheCounts,
+  ): PixArtRunDescription {
     const { name: model, numerics } = this;
     const { width, height, paintedWidth, paintedHeight } = size;
     const { prompts, negativePrompts, truncated, length } = texts;
@@ -226,7 +244,7 @@ export class PixArtPipeline {
       width: paintedWidth / this.vae.scale,
       captionLength: length,
     });
-    const described = describeRun(run, { model, numerics, cost });
+    const described = describeRun(run, { model, numerics, cost, counts });
     return { ...described, prompts, negativePrompts, truncated, width, height, paintedWidth, paintedHeight };
   }
 }

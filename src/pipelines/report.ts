@@ -1,6 +1,6 @@
-import type { CacheCounts } from '../cache/cached-blocks.ts';
 import type { PlanCost } from '../cache/cost.ts';
 import type { CachePlan } from '../cache/plan.ts';
+import type { CacheCounts } from '../cache/run-cache.ts';
 import type { Numerics } from '../models/dit-config.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 
@@ -26,7 +26,10 @@ export interface RunDescription {
   readonly seeds: readonly number[];
   /** The cache method's name; null without one. */
   readonly cache: string | null;
-  /** Null with `runBlocks`: only a runner of your own knows what it does, and the counts of the report stay 0. */
+  /**
+   * Null under a cache method that decides as it runs, and with `runBlocks`: only a runner of your own knows what it
+   * does, and the counts of the report stay 0.
+   */
   readonly plan: CachePlan | null;
   readonly macs: PlanCost | null;
   /** Settings that work but disappoint together, each with its reason. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type CacheCounts, CachedBlocks } from '../cache/cached-blocks.ts';
-import { planCost } from '../cache/cost.ts';
+import { countedCost, planCost } from '../cache/cost.ts';
+import type { CacheCounts } from '../cache/run-cache.ts';
 import { CheckpointError } from '../errors.ts';
 import type { AutoencoderKLConfig } from '../models/autoencoder-config.ts';
 import type { AutoencoderKL } from '../models/autoencoder-kl.ts';
@@ -25,10 +25,10 @@ export async function paint(
   { runBlocks, onStep, onBlockDelta, signal }: RunOptions,
   { scheduler, denoise, vae }: Pick<RunSetting, 'scheduler'> & { denoise: Denoiser; vae: AutoencoderKL },
 ): Promise<Painted> {
-  const { sampler, stepNoise, plan } = run;
-  const cache = new CachedBlocks(plan);
+  const { sampler, stepNoise } = run;
+  const cache = run.startCache();
   try {
-    const loop = { sampler, scheduler, stepNoise, denoise, plan, cache };
+    const loop = { sampler, scheduler, stepNoise, denoise, cache };
     const hooks = { runBlocks, onStep, onBlockDelta, signal };
     const { latents, stepSeconds } = await sample({ noise: run.noise(), ...loop, ...hooks });
     const { images, decodeSeconds } = await decodeEach(vae, latents, signal);
@@ -40,12 +40,18 @@ export async function paint(
   }
 }
 
-/** What a run will do, for its report. */
+/** What a run will do, or with `counts` has done, for its report. */
 export function describeRun(
   run: CheckedRun,
-  { model, numerics, cost }: { model: string; numerics: Numerics; cost: ModelCost },
+  {
+    model,
+    numerics,
+    cost,
+    counts,
+  }: { model: string; numerics: Numerics; cost: ModelCost; counts?: CacheCounts | undefined },
 ): RunDescription {
-  const { samplerName, sampler, eta, guidanceScale, seeds, cache, plan, ownRunner } = run;
+  const { samplerName, sampler, eta, guidanceScale, seeds, cache, plan, decidesAsItRuns } = run;
+  const counted = decidesAsItRuns && counts ? countedCost(counts, cost) : null;
   return {
     model,
     backend: tf.getBackend(),
@@ -56,8 +62,8 @@ export function describeRun(
     guidanceScale,
     seeds,
     cache,
-    plan: ownRunner ? null : plan,
-    macs: ownRunner ? null : planCost(plan, cost),
+    plan,
+    macs: plan ? planCost(plan, cost) : counted,
     warnings: settingWarnings(cache, plan, samplerName, eta),
   };
 }

@@ -1,10 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { CachedBlocks } from '../cache/cached-blocks.ts';
-import type { CachePlan, PlanStep } from '../cache/plan.ts';
 import { type BlockDelta, reportDeltas } from '../cache/record-deltas.ts';
+import type { RunCache } from '../cache/run-cache.ts';
 import { AbortError, NumericsError } from '../errors.ts';
 import type { BlockRunner } from '../models/block.ts';
-import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
+import type { ModelOutput, NoiseSource, Sampler, Timestep } from '../schedulers/sampler.ts';
 import type { SchedulerRecord } from '../schedulers/scheduler-config.ts';
 import { type CleanLatents, cleanLatents } from './clean-latents.ts';
 import type { Denoiser } from './guidance.ts';
@@ -20,7 +19,9 @@ export interface StepEvent {
   readonly latents: tf.Tensor4D;
   /** The clean latents that the model saw in the step [N,H,W,C], fresh: what a preview shows. During the call only. */
   readonly xStart: () => tf.Tensor4D;
-  /** Whether the step took blocks from the cache. */
+  /** Blocks that the step computed, on average over the rows; a branch counts for its share. All with `runBlocks`. */
+  readonly blocks: number;
+  /** Whether the step took anything from the cache. */
   readonly cached: boolean;
   /** Wall time of the step. */
   readonly seconds: number;
@@ -35,8 +36,7 @@ export interface SampleOptions {
   /** For samplers that add noise on the way. */
   readonly stepNoise: NoiseSource;
   readonly denoise: Denoiser;
-  readonly plan: CachePlan;
-  readonly cache: CachedBlocks;
+  readonly cache: RunCache;
   /** Instead of the cache: the runner of each step. */
   readonly runBlocks?: ((step: number) => BlockRunner) | undefined;
   readonly onStep?: ((event: StepEvent) => void | Promise<void>) | undefined;
@@ -78,20 +78,26 @@ async function oneStep(
   x: tf.Tensor4D,
   clean: CleanLatents,
 ): Promise<{ latents: tf.Tensor4D; seconds: number }> {
-  const { sampler, stepNoise, plan, onStep } = options;
+  const { sampler, stepNoise, cache, onStep } = options;
   const { timesteps } = sampler;
-  const [planned, timestep] = [plan.steps[step], timesteps[step]];
-  if (!planned || timestep === undefined)
-    throw new RangeError(`the plan has ${plan.steps.length} steps, step ${step} was asked for`);
+  const timestep = timesteps[step] ?? 0;
   const start = performance.now();
-  const output = await options.denoise(x, timestep, runnerOf(options, planned, step));
+  const output = await modelOutput(options, step, x, timestep);
   let latents: tf.Tensor4D | undefined;
   try {
     latents = sampler.step(step, output, x, stepNoise);
     await checkFinite(latents, step, timestep);
     const seconds = (performance.now() - start) / 1000;
     await breathe();
-    const event = { step, numInferenceSteps: timesteps.length, timestep, cached: planned.reuse != null, seconds };
+    const blocks = cache.counts.stepBlocks[step] ?? cache.depth;
+    const event = {
+      step,
+      numInferenceSteps: timesteps.length,
+      timestep,
+      blocks,
+      cached: blocks < cache.depth,
+      seconds,
+    };
     await onStep?.({ ...event, latents, xStart: () => clean(output, x, timestep) });
     return { latents, seconds };
   } catch (error) {
@@ -102,8 +108,30 @@ async function oneStep(
   }
 }
 
-function runnerOf({ cache, runBlocks, onBlockDelta }: SampleOptions, planned: PlanStep, step: number): BlockRunner {
-  const runner = runBlocks ? runBlocks(step) : cache.atStep(planned);
+/** Of a step: computed, or under a cache whatever that gives. */
+async function modelOutput(
+  options: SampleOptions,
+  step: number,
+  x: tf.Tensor4D,
+  timestep: Timestep,
+): Promise<ModelOutput> {
+  let variance: tf.Tensor4D | undefined;
+  try {
+    const eps = await options.cache.output(step, x, async (latents, rows) => {
+      const output = await options.denoise(latents, timestep, runnerOf(options, step), rows);
+      if (rows) output.variance?.dispose();
+      else variance = output.variance;
+      return output.eps;
+    });
+    return { eps, variance };
+  } catch (error) {
+    variance?.dispose();
+    throw error;
+  }
+}
+
+function runnerOf({ cache, runBlocks, onBlockDelta }: SampleOptions, step: number): BlockRunner {
+  const runner = runBlocks ? runBlocks(step) : cache.atStep(step);
   return onBlockDelta ? reportDeltas(runner, (delta) => onBlockDelta({ ...delta, step })) : runner;
 }
 

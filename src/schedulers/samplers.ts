@@ -98,6 +98,11 @@ export function addsNoise(name: SamplerName, eta: number): boolean {
   return adds === 'eta' ? eta > 0 : adds;
 }
 
+/** Whether the sampler reads the model's variance logits, which a predicted output does not have. */
+export function readsVariance(name: SamplerName): boolean {
+  return name === 'ddpm' || name === 'ddpm-original';
+}
+
 /**
  * The sampler that a scheduler_config.json means; ddim where it names none.
  * @throws CheckpointError for a scheduler class that is not here: another would read its settings otherwise.

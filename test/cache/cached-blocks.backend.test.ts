@@ -1,13 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CachedBlocks } from '../../src/cache/cached-blocks.ts';
-import { type CachePlan, type CachePolicy, countBlocks, uncachedPlan } from '../../src/cache/plan.ts';
+import { type CachePlan, countBlocks, uncachedPlan } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { deltaCache, featureCache } from '../../src/cache/policies/span-cache.ts';
+import type { StaticPolicy } from '../../src/cache/policy.ts';
+import { spanSite } from '../../src/cache/site.ts';
 import { OptionError } from '../../src/errors.ts';
 import { runAllBlocks } from '../../src/models/block.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { failingBlock, fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+import { planSetting } from '../support/plans.ts';
 
 const TOKEN_BYTES = 4 * 1 * 3 * 2;
 
@@ -28,7 +31,7 @@ async function run(plan: CachePlan, { still = false } = {}): Promise<Run> {
     const log: number[] = [];
     const tokens = fakeTokens(still ? 0 : step.step / 50);
     outputs.push(
-      await cache.atStep(step)(fakeBlocks(plan.depth, log), tokens, { gate: still ? 0.5 : 0.5 + step.step / 20 }),
+      await cache.atStep(step.step)(fakeBlocks(plan.depth, log), tokens, { gate: still ? 0.5 : 0.5 + step.step / 20 }),
     );
     tokens.dispose();
     evaluated.push(log);
@@ -37,7 +40,8 @@ async function run(plan: CachePlan, { still = false } = {}): Promise<Run> {
   return { outputs, evaluated, counts: cache.counts };
 }
 
-const planOf = (policy: CachePolicy, numInferenceSteps = 6, depth = 4) => policy.plan({ numInferenceSteps, depth });
+const planOf = (policy: StaticPolicy, numInferenceSteps = 6, depth = 4) =>
+  policy.plan(planSetting(numInferenceSteps, depth));
 
 async function expectSameRun(got: Run, want: Run): Promise<void> {
   for (const [step, output] of got.outputs.entries()) await expectBitEqual(output, want.outputs[step]!);
@@ -86,10 +90,10 @@ describe('Δ-Cache', () => {
     const cache = new CachedBlocks(planOf(deltaCache({ region: 'front', cachedBlocks: 4 }), 2));
     const [full, cached] = planOf(deltaCache({ region: 'front', cachedBlocks: 4 }), 2).steps;
     const blocks = fakeBlocks(4);
-    const hOut = await cache.atStep(full!)(blocks, fakeTokens(), { gate: 1 });
+    const hOut = await cache.atStep(full!.step)(blocks, fakeTokens(), { gate: 1 });
     const delta = tf.sub(hOut, fakeTokens());
     expect((await delta.data()).every((value) => value > 0)).toBe(true); // these blocks only ever add
-    const later = await cache.atStep(cached!)(blocks, fakeTokens(5), { gate: 1 });
+    const later = await cache.atStep(cached!.step)(blocks, fakeTokens(5), { gate: 1 });
     expect(await relativeL2(tf.sub(later, fakeTokens(5)), delta)).toBeLessThan(1e-5);
     cache.dispose();
   });
@@ -116,8 +120,8 @@ describe('Δ-Cache', () => {
     const plan = planOf(deltaCache({ region: 'front', cachedBlocks: 2 }), 2);
     const at = async (gate: number) => {
       const cache = new CachedBlocks(plan);
-      await cache.atStep(plan.steps[0]!)(fakeBlocks(4), fakeTokens(), { gate: 0.5 });
-      return cache.atStep(plan.steps[1]!)(fakeBlocks(4), fakeTokens(), { gate });
+      await cache.atStep(0)(fakeBlocks(4), fakeTokens(), { gate: 0.5 });
+      return cache.atStep(1)(fakeBlocks(4), fakeTokens(), { gate });
     };
     expect(await relativeL2(await at(0.6), await at(0.5))).toBeGreaterThan(1e-2);
   });
@@ -141,7 +145,7 @@ describe('runs that cache nothing equal the plain model bit for bit', () => {
     ['N_c = 0', deltaDiT({ cachedBlocks: 0 })],
     ['feature cache of nothing', featureCache({ region: 'rear', cachedBlocks: 0 })],
   ])('%s', async (_, policy) => {
-    const setting = { numInferenceSteps: 4, depth: 4 };
+    const setting = planSetting(4, 4);
     const { outputs, counts } = await run(policy ? policy.plan(setting) : uncachedPlan(setting));
     for (const [step, output] of outputs.entries()) {
       const want = await runAllBlocks(fakeBlocks(4), fakeTokens(step / 50), { gate: 0.5 + step / 20 });
@@ -221,7 +225,7 @@ describe('what a run counts and keeps', () => {
       const before = tf.memory().numTensors;
       for (const step of plan.steps) {
         const tokens = fakeTokens();
-        tf.dispose([await cache.atStep(step)(fakeBlocks(4), tokens, { gate: 1 }), tokens]);
+        tf.dispose([await cache.atStep(step.step)(fakeBlocks(4), tokens, { gate: 1 }), tokens]);
         kept.push(tf.memory().numTensors - before);
       }
       cache.dispose();
@@ -235,20 +239,22 @@ describe('what a run counts and keeps', () => {
     await expectNoLeak(async () => {
       const cache = new CachedBlocks(plan);
       const tokens = fakeTokens();
-      tf.dispose([await cache.atStep(plan.steps[0]!)(fakeBlocks(4), tokens, { gate: 1 }), tokens]);
+      tf.dispose([await cache.atStep(0)(fakeBlocks(4), tokens, { gate: 1 }), tokens]);
       cache.dispose();
       cache.dispose();
     });
   });
 
   it('refuses a plan that reuses what no step recorded', async () => {
-    const span = { first: 1, count: 2 };
-    const plan: CachePlan = { depth: 4, keeps: 'delta', steps: [{ step: 0, record: [], reuse: span, rows: 'both' }] };
+    const plan: CachePlan = {
+      ...uncachedPlan(planSetting(1, 4)),
+      steps: [{ step: 0, record: [], reuse: [spanSite({ first: 1, count: 2 })], rows: 'both' }],
+    };
     const cache = new CachedBlocks(plan);
     const work = async () => {
       const tokens = fakeTokens(0);
       try {
-        await cache.atStep(plan.steps[0]!)(fakeBlocks(4, []), tokens, { gate: 1 });
+        await cache.atStep(0)(fakeBlocks(4, []), tokens, { gate: 1 });
       } finally {
         tokens.dispose();
       }
@@ -264,7 +270,7 @@ describe('what a run counts and keeps', () => {
       async () => {
         const cache = new CachedBlocks(plan);
         await cache
-          .atStep(plan.steps[0]!)(blocks, tokens, { gate: 1 })
+          .atStep(0)(blocks, tokens, { gate: 1 })
           .finally(() => cache.dispose());
       },
       Error,

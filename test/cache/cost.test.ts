@@ -1,12 +1,19 @@
 import { planCost } from '../../src/cache/cost.ts';
-import { type CachePolicy, countBlocks, uncachedPlan } from '../../src/cache/plan.ts';
+import { type CachePlan, countBlocks, uncachedPlan } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { deltaCache } from '../../src/cache/policies/span-cache.ts';
+import type { StaticPolicy } from '../../src/cache/policy.ts';
+import { MODEL_SITE, type Site } from '../../src/cache/site.ts';
+import { planSetting } from '../support/plans.ts';
 
 // blockLinear and blockAttention of no model, so that a mix-up shows
-const BLOCK = { blockLinear: 1000, blockAttention: 7 };
-const ratio = (policy: CachePolicy, numInferenceSteps: number) =>
-  planCost(policy.plan({ numInferenceSteps, depth: 28 }), BLOCK).macsRatio;
+const BLOCK = {
+  blockLinear: 1000,
+  blockAttention: 7,
+  branches: { self: { linear: 300, attention: 7 }, mlp: { linear: 600, attention: 0 } },
+};
+const ratio = (policy: StaticPolicy, numInferenceSteps: number) =>
+  planCost(policy.plan(planSetting(numInferenceSteps, 28)), BLOCK).macsRatio;
 
 describe("MACs ratios of the paper's rows, exactly", () => {
   it.each([
@@ -29,13 +36,41 @@ describe("MACs ratios of the paper's rows, exactly", () => {
 
 describe('planCost', () => {
   it('counts the blocks that are computed, without and with attention products', () => {
-    const plan = deltaDiT({ cachedBlocks: 21 }).plan({ numInferenceSteps: 20, depth: 28 });
+    const plan = deltaDiT({ cachedBlocks: 21 }).plan(planSetting(20, 28));
     expect(countBlocks(plan)).toEqual({ computed: 350, reused: 210 });
     expect(planCost(plan, BLOCK)).toEqual({ linear: 350_000, withAttention: 350_000 + 350 * 7, macsRatio: 1.6 });
   });
 
+  it('takes off the branches that are reused, and leaves the modulation of their blocks', () => {
+    const reuse: Site[] = [
+      { kind: 'branch', block: 0, branch: 'self' },
+      { kind: 'branch', block: 1, branch: 'self' },
+      { kind: 'branch', block: 1, branch: 'mlp' },
+    ];
+    const plan: CachePlan = {
+      ...uncachedPlan(planSetting(2, 3)),
+      keeps: 'output',
+      steps: [
+        { step: 0, record: reuse, reuse: [], rows: 'both' },
+        { step: 1, record: [], reuse, rows: 'both' },
+      ],
+    };
+    expect(planCost(plan, BLOCK)).toEqual({ linear: 4800, withAttention: 4828, macsRatio: 6000 / 4800 });
+    expect(countBlocks(plan)).toEqual({ computed: 4.5, reused: 1.5 });
+    expect(() => planCost(plan, { ...BLOCK, branches: {} })).toThrow(/this model has no branch self/);
+  });
+
+  it('counts nothing at a step that skips the whole model', () => {
+    const steps = uncachedPlan(planSetting(2, 3)).steps.map((step, i) =>
+      i === 1 ? { ...step, reuse: [MODEL_SITE] } : step,
+    );
+    const plan: CachePlan = { ...uncachedPlan(planSetting(2, 3)), steps };
+    expect(planCost(plan, BLOCK)).toEqual({ linear: 3000, withAttention: 3021, macsRatio: 2 });
+    expect(countBlocks(plan)).toEqual({ computed: 3, reused: 3 });
+  });
+
   it('of an uncached plan is the whole', () => {
-    const plan = uncachedPlan({ numInferenceSteps: 5, depth: 3 });
+    const plan = uncachedPlan(planSetting(5, 3));
     expect(planCost(plan, BLOCK)).toEqual({ linear: 15_000, withAttention: 15_105, macsRatio: 1 });
   });
 });

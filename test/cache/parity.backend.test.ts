@@ -13,7 +13,7 @@ import { DDIMSampler } from '../../src/schedulers/ddim.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { type Fixture, readFixture } from '../support/fixtures.ts';
 import { noNoise } from '../support/noise.ts';
-import { reuseOf } from '../support/plans.ts';
+import { planSetting, reuseOf } from '../support/plans.ts';
 import { loadTinyDiT } from '../support/tiny-dit.ts';
 
 const PER_SPAN = 1e-5;
@@ -59,11 +59,11 @@ describe('Δ-Cache on the tiny DiT against PyTorch', () => {
   });
 
   it.each(spans)('%s: one step records, the next reuses it on other latents', async (region, first) => {
-    const plan = deltaCache({ region, cachedBlocks: 2 }).plan({ numInferenceSteps: 2, depth: 3 });
+    const plan = deltaCache({ region, cachedBlocks: 2 }).plan(planSetting(2, 3));
     expect(plan.steps[1]!.reuse).toEqual({ first, count: 2 });
     const cache = new CachedBlocks(plan);
     const tokens: tf.Tensor3D[] = [];
-    const at = (step: number) => watched(cache.atStep(plan.steps[step]!), (out) => tokens.push(out));
+    const at = (step: number) => watched(cache.atStep(step), (out) => tokens.push(out));
 
     const full = await predict('before.latents', at(0));
     expect(await relativeL2(full, fixture.nhwc('before.output'))).toBeLessThan(PER_FORWARD);
@@ -128,7 +128,6 @@ describe('whole Δ-DiT runs on the tiny DiT against PyTorch', () => {
       sampler: new DDIMSampler(plan.steps.length),
       stepNoise: noNoise,
       denoise,
-      plan,
       cache,
       onStep: (event) => void latents!.push(event.latents.clone()),
     });
@@ -139,7 +138,7 @@ describe('whole Δ-DiT runs on the tiny DiT against PyTorch', () => {
   it.each(Object.entries(loops))(
     'loop %s: the noise of every step, and the latents',
     async (name, { steps, interval, plan: want }) => {
-      const plan = deltaDiT({ interval, stageBound: 2, cachedBlocks: 2 }).plan({ numInferenceSteps: steps, depth: 3 });
+      const plan = deltaDiT({ interval, stageBound: 2, cachedBlocks: 2 }).plan(planSetting(steps, 3));
       expect(reuseOf(plan)).toEqual(want);
       const { epsilon, latents } = await run(plan);
       // another plan, span or sign changes the noise of some step by 4.9e-3 and more
@@ -153,12 +152,12 @@ describe('whole Δ-DiT runs on the tiny DiT against PyTorch', () => {
   );
 
   it.each(Object.entries(loops))('loop %s without a cache', async (name, { steps }) => {
-    const { latents } = await run(uncachedPlan({ numInferenceSteps: steps, depth: 3 }));
+    const { latents } = await run(uncachedPlan(planSetting(steps, 3)));
     expect(await relativeL2(latents[steps - 1]!, fixture.nhwc(`loops.${name}.uncached`))).toBeLessThan(PER_FORWARD);
   });
 
   it('caching nothing gives the uncached run bit for bit', async () => {
-    const setting = { numInferenceSteps: 4, depth: 3 };
+    const setting = planSetting(4, 3);
     const plain = await run(uncachedPlan(setting));
     for (const options of [{ interval: 1 }, { cachedBlocks: 0 }]) {
       const { epsilon, latents } = await run(deltaDiT(options).plan(setting));

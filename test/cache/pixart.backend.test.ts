@@ -8,6 +8,7 @@ import { type BlockRunner, runAllBlocks, runBlock } from '../../src/models/block
 import type { PixArt } from '../../src/models/pixart.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { expectNoLeak } from '../support/memory.ts';
+import { planSetting } from '../support/plans.ts';
 import { forwardInputs, loadPixArt, readPixArtFixture } from '../support/tiny-pixart.ts';
 
 let pixart: PixArt;
@@ -30,19 +31,19 @@ async function predict(t: number, run?: BlockRunner): Promise<tf.Tensor4D> {
 
 describe('a cached runner over the blocks of PixArt', () => {
   it('with nothing cached is the plain forward, bit for bit', async () => {
-    const plan = uncachedPlan({ numInferenceSteps: 2, depth: 3 });
+    const plan = uncachedPlan(planSetting(2, 3));
     const cache = new CachedBlocks(plan);
     for (const [step, t] of [
       [0, 999],
       [1, 500],
     ] as const)
-      await expectBitEqual(await predict(t, cache.atStep(plan.steps[step]!)), await predict(t));
+      await expectBitEqual(await predict(t, cache.atStep(step)), await predict(t));
     expect(cache.counts).toMatchObject({ blocksComputed: 6, blocksReused: 0 });
     cache.dispose();
   });
 
   it('reuses what its span added: h + Δ, then the blocks that are left', async () => {
-    const plan = deltaCache({ region: 'front', cachedBlocks: 2 }).plan({ numInferenceSteps: 2, depth: 3 });
+    const plan = deltaCache({ region: 'front', cachedBlocks: 2 }).plan(planSetting(2, 3));
     const cache = new CachedBlocks(plan);
     const seen: tf.Tensor3D[] = [];
     const spelledOut: BlockRunner = async (blocks, tokens, cond) => {
@@ -53,18 +54,18 @@ describe('a cached runner over the blocks of PixArt', () => {
       seen.push(tokens.clone(), await runAllBlocks(blocks.slice(0, 2), tokens, cond));
       return runAllBlocks(blocks, tokens, cond);
     });
-    await predict(999, cache.atStep(plan.steps[0]!));
-    const got = await predict(500, cache.atStep(plan.steps[1]!));
+    await predict(999, cache.atStep(0));
+    const got = await predict(500, cache.atStep(1));
     expect(await relativeL2(got, await predict(500, spelledOut))).toBeLessThan(1e-6);
     expect(await relativeL2(got, await predict(500))).toBeGreaterThan(1e-3);
     cache.dispose();
   });
 
   it('runs Δ-DiT with the counts of its plan, and leaks nothing', async () => {
-    const plan = deltaDiT({ interval: 2, cachedBlocks: 2, stageBound: 2 }).plan({ numInferenceSteps: 4, depth: 3 });
+    const plan = deltaDiT({ interval: 2, cachedBlocks: 2, stageBound: 2 }).plan(planSetting(4, 3));
     await expectNoLeak(async () => {
       const cache = new CachedBlocks(plan);
-      for (const step of plan.steps) (await predict(999 - 200 * step.step, cache.atStep(step))).dispose();
+      for (const step of plan.steps) (await predict(999 - 200 * step.step, cache.atStep(step.step))).dispose();
       expect(cache.counts).toMatchObject({ blocksComputed: 8, blocksReused: 4 });
       cache.dispose();
     });

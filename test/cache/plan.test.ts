@@ -1,11 +1,12 @@
 import { type CachePlan, checkPlan, drawPlan, uncachedPlan } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
+import { MODEL_SITE, type Site, spanSite } from '../../src/cache/site.ts';
 import { OptionError } from '../../src/errors.ts';
-import { reuseOf } from '../support/plans.ts';
+import { planSetting, reuseOf } from '../support/plans.ts';
 
 describe('drawPlan', () => {
   it('draws one line a step: computed, recorded, skipped', () => {
-    const plan = deltaDiT({ interval: 3, stageBound: 2, cachedBlocks: 2 }).plan({ numInferenceSteps: 8, depth: 4 });
+    const plan = deltaDiT({ interval: 3, stageBound: 2, cachedBlocks: 2 }).plan(planSetting(8, 4));
     expect(drawPlan(plan).split('\n')).toEqual([
       '0 ++++ full',
       '1 ##.. cached',
@@ -19,27 +20,26 @@ describe('drawPlan', () => {
   });
 
   it('aligns step numbers', () => {
-    const lines = drawPlan(uncachedPlan({ numInferenceSteps: 11, depth: 2 })).split('\n');
+    const lines = drawPlan(uncachedPlan(planSetting(11, 2))).split('\n');
     expect([lines[0], lines[9], lines[10]]).toEqual([' 0 ## full', ' 9 ## full', '10 ## full']);
   });
 });
 
 describe('uncachedPlan', () => {
   it('is full at every step', () => {
-    const plan = uncachedPlan({ numInferenceSteps: 3, depth: 2 });
+    const plan = uncachedPlan(planSetting(3, 2));
     expect(reuseOf(plan)).toEqual(['full', 'full', 'full']);
     expect(plan.depth).toBe(2);
   });
 });
 
 describe('checkPlan', () => {
-  const setting = { numInferenceSteps: 2, depth: 4 };
+  const setting = planSetting(2, 4);
   const planWith = (span: { first: number; count: number }): CachePlan => ({
-    depth: 4,
-    keeps: 'delta',
+    ...uncachedPlan(setting),
     steps: [
-      { step: 0, record: [span], reuse: null, rows: 'both' },
-      { step: 1, record: [], reuse: span, rows: 'both' },
+      { step: 0, record: [spanSite(span)], reuse: [], rows: 'both' },
+      { step: 1, record: [], reuse: [spanSite(span)], rows: 'both' },
     ],
   });
 
@@ -56,5 +56,38 @@ describe('checkPlan', () => {
     expect(() => checkPlan(plan, { ...setting, depth: 5 })).toThrow(OptionError);
     expect(() => checkPlan(planWith({ first: 2, count: 3 }), setting)).toThrow(/step 0 names blocks 2\+3 of 4/);
     expect(() => checkPlan(planWith({ first: 1, count: 0 }), setting)).toThrow(OptionError);
+  });
+
+  const planThatReuses = (reuse: readonly Site[], keeps: CachePlan['keeps'] = 'output'): CachePlan => ({
+    ...uncachedPlan(setting),
+    keeps,
+    steps: [
+      { step: 0, record: reuse, reuse: [], rows: 'both' },
+      { step: 1, record: [], reuse, rows: 'both' },
+    ],
+  });
+  const mlp = (block: number): Site => ({ kind: 'branch', block, branch: 'mlp' });
+  const span: Site = { kind: 'span', first: 1, count: 2 };
+
+  it.each<[string, readonly Site[]]>([
+    ['a branch inside a span', [span, mlp(2)]],
+    ['a span inside the model', [span, MODEL_SITE]],
+    ['a branch twice', [mlp(1), mlp(1)]],
+    ['spans that overlap', [span, { kind: 'span', first: 2, count: 2 }]],
+  ])('refuses to reuse %s', (_, reuse) => {
+    expect(() => checkPlan(planThatReuses(reuse), setting)).toThrow(/names another site inside it/);
+  });
+
+  it('takes sites side by side', () => {
+    for (const reuse of [[span, mlp(0)], [mlp(1), mlp(2)], [span, { kind: 'span', first: 3, count: 1 }] as Site[]])
+      expect(checkPlan(planThatReuses(reuse), setting).steps[1]!.reuse).toEqual(reuse);
+  });
+
+  it('refuses branches that the model lacks, and what cannot be kept of a site', () => {
+    const cross: Site = { kind: 'branch', block: 0, branch: 'cross' };
+    expect(() => checkPlan(planThatReuses([cross]), setting)).toThrow(/block 0's cross/);
+    expect(() => checkPlan(planThatReuses([mlp(0)], 'delta'), setting)).toThrow(OptionError);
+    expect(() => checkPlan(planThatReuses([span], 'x0'), setting)).toThrow(OptionError);
+    expect(checkPlan(planThatReuses([MODEL_SITE], 'x0'), setting).keeps).toBe('x0');
   });
 });

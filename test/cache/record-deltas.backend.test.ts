@@ -6,6 +6,7 @@ import { type BlockRunner, runAllBlocks, runBlock } from '../../src/models/block
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { failingBlock, fakeBlock, fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+import { planSetting } from '../support/plans.ts';
 
 const cond = { gate: 0.5 };
 
@@ -56,7 +57,7 @@ describe('recordDeltas', () => {
 });
 
 describe('reportDeltas', () => {
-  const plan = deltaCache({ region: 'middle', cachedBlocks: 2 }).plan({ numInferenceSteps: 2, depth: 4 });
+  const plan = deltaCache({ region: 'middle', cachedBlocks: 2 }).plan(planSetting(2, 4));
 
   async function reported(run: BlockRunner): Promise<number[]> {
     const blocks: number[] = [];
@@ -77,14 +78,10 @@ describe('reportDeltas', () => {
 
   it('reports nothing of blocks that a cache skips', async () => {
     const cache = new CachedBlocks(plan);
-    (await cache.atStep(plan.steps[0]!)(fakeBlocks(4), fakeTokens(), cond)).dispose();
+    (await cache.atStep(0)(fakeBlocks(4), fakeTokens(), cond)).dispose();
     const seen: number[] = [];
     (
-      await reportDeltas(cache.atStep(plan.steps[1]!), ({ block }) => void seen.push(block))(
-        fakeBlocks(4),
-        fakeTokens(),
-        cond,
-      )
+      await reportDeltas(cache.atStep(1), ({ block }) => void seen.push(block))(fakeBlocks(4), fakeTokens(), cond)
     ).dispose();
     expect(seen).toEqual([0, 3]);
     cache.dispose();

@@ -1,9 +1,9 @@
 import { countBlocks } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { defaultCachedBlocks, defaultStageBound, planDeltaDiT } from '../../src/cache/stage-planner.ts';
-import { recordsOf, reuseOf } from '../support/plans.ts';
+import { planSetting, recordsOf, reuseOf } from '../support/plans.ts';
 
-const PAPER = { numInferenceSteps: 20, depth: 28 };
+const PAPER = planSetting(20, 28);
 
 describe("the paper's setting: T = 20, N = 2, b = 12, 21 of 28 blocks", () => {
   const plan = deltaDiT({ interval: 2, stageBound: 12, cachedBlocks: 21 }).plan(PAPER);
@@ -60,20 +60,20 @@ describe('defaults', () => {
 
   it('fit each other at every number of steps, so that no default is refused', () => {
     for (let steps = 1; steps <= 1000; steps++) {
-      for (const depth of [1, 3, 28]) expect(() => deltaDiT().plan({ numInferenceSteps: steps, depth })).not.toThrow();
+      for (const depth of [1, 3, 28]) expect(() => deltaDiT().plan(planSetting(steps, depth))).not.toThrow();
     }
   });
 });
 
 describe('what the paper leaves open', () => {
   it('left-over steps come last and are full, and record nothing', () => {
-    const plan = deltaDiT({ interval: 3, stageBound: 2, cachedBlocks: 2 }).plan({ numInferenceSteps: 8, depth: 3 });
+    const plan = deltaDiT({ interval: 3, stageBound: 2, cachedBlocks: 2 }).plan(planSetting(8, 3));
     expect(reuseOf(plan)).toEqual(['full', '1+2', '0+2', 'full', '0+2', '0+2', 'full', 'full']);
     expect(recordsOf(plan)).toEqual(['1+2 0+2', '', '', '0+2', '', '', '', '']);
   });
 
   it('a group that straddles b records both spans at its full step, without a forced refresh', () => {
-    const plan = deltaDiT({ interval: 4, stageBound: 6, cachedBlocks: 2 }).plan({ numInferenceSteps: 8, depth: 5 });
+    const plan = deltaDiT({ interval: 4, stageBound: 6, cachedBlocks: 2 }).plan(planSetting(8, 5));
     expect(reuseOf(plan)).toEqual(['full', '3+2', '3+2', '3+2', 'full', '3+2', '0+2', '0+2']);
     expect(recordsOf(plan)).toEqual(['3+2', '', '', '', '3+2 0+2', '', '', '']);
   });

@@ -1,8 +1,7 @@
-import type { CachePolicy } from '../../src/cache/plan.ts';
-import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { interleaved, type Pair, pairTimes, type Side } from '../../src/lab/bench-pairs.ts';
 
-const planOf = (cache: CachePolicy) => cache.plan({ numInferenceSteps: 4, depth: 28 });
+/** Blocks that steps computed, every other one cached. */
+const HALF = [28, 7, 28, 7];
 
 describe('interleaved', () => {
   it('measures pairs whose order alternates, and keeps each side apart', async () => {
@@ -42,18 +41,19 @@ describe('interleaved', () => {
 });
 
 describe('pairTimes', () => {
-  const run = (stepSeconds: number[]) => ({
+  const run = (stepSeconds: number[], stepBlocks = [28, 28, 28, 28]) => ({
     stepSeconds,
+    stepBlocks,
     samplingSeconds: stepSeconds.reduce((sum, seconds) => sum + seconds, 0),
   });
   const pairs: Pair<ReturnType<typeof run>>[] = [
-    { first: 'uncached', uncached: run([2, 2, 2, 2]), cached: run([3, 1, 3, 1]) },
-    { first: 'cached', uncached: run([3, 3, 3, 3]), cached: run([2, 1, 2, 1]) },
-    { first: 'uncached', uncached: run([4, 4, 4, 4]), cached: run([4, 2, 4, 0]) },
+    { first: 'uncached', uncached: run([2, 2, 2, 2]), cached: run([3, 1, 3, 1], HALF) },
+    { first: 'cached', uncached: run([3, 3, 3, 3]), cached: run([2, 1, 2, 1], HALF) },
+    { first: 'uncached', uncached: run([4, 4, 4, 4]), cached: run([4, 2, 4, 0], HALF) },
   ];
 
   it('takes the median of the ratios of the pairs, uncached ÷ cached', () => {
-    const times = pairTimes(pairs, planOf(deltaDiT()));
+    const times = pairTimes(pairs, 28);
     expect(times.pairs).toEqual([
       { first: 'uncached', uncachedSeconds: 8, cachedSeconds: 8, ratio: 1 },
       { first: 'cached', uncachedSeconds: 12, cachedSeconds: 6, ratio: 2 },
@@ -65,15 +65,16 @@ describe('pairTimes', () => {
     expect(times.cachedSeconds).toEqual({ min: 6, median: 8, max: 10, spread: 4 });
   });
 
-  it('tells full steps from cached ones by the plan', () => {
-    const { stepSeconds } = pairTimes(pairs, planOf(deltaDiT()));
+  it('tells full steps from cached ones by the blocks that they computed', () => {
+    const { stepSeconds } = pairTimes(pairs, 28);
     expect(stepSeconds.uncached).toEqual({ min: 2, median: 3, max: 4, spread: 2 });
     expect(stepSeconds.full).toEqual({ min: 2, median: 3, max: 4, spread: 2 });
     expect(stepSeconds.cached).toEqual({ min: 0, median: 1, max: 2, spread: 2 });
   });
 
-  it('has no cached steps where the plan reuses nothing', () => {
-    const { stepSeconds } = pairTimes(pairs, planOf(deltaDiT({ cachedBlocks: 0 })));
+  it('has no cached steps where nothing was reused', () => {
+    const full = pairs.map((pair) => ({ ...pair, cached: { ...pair.cached, stepBlocks: [28, 28, 28, 28] } }));
+    const { stepSeconds } = pairTimes(full, 28);
     expect(stepSeconds.cached).toBeNull();
     expect(stepSeconds.full).toEqual({ min: 0, median: 2, max: 4, spread: 4 });
   });

@@ -1,19 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { CachedBlocks } from '../../src/cache/cached-blocks.ts';
-import type { Span } from '../../src/cache/plan.ts';
 import { deltaCache } from '../../src/cache/policies/span-cache.ts';
+import type { Span } from '../../src/cache/site.ts';
 import { OptionError } from '../../src/errors.ts';
 import { DeltaMeter, type DeltaReading } from '../../src/lab/delta-meter.ts';
 import { type Block, runAllBlocks } from '../../src/models/block.ts';
 import { expectBitEqual } from '../support/compare.ts';
 import { type FakeConditioning, failingBlock, fakeBlock, fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
+import { planSetting } from '../support/plans.ts';
 
 /** A block that adds what it is told, [N,1,2], whatever its input. */
 function addingBlock(rows: readonly (readonly [number, number])[]): Block<null> {
   const apply = (x: tf.Tensor3D) => tf.tidy(() => tf.add(x, tf.tensor3d(rows.map((row) => [[...row]]))) as tf.Tensor3D);
   return {
     modulation: () => fakeBlock(0).modulation({ gate: 0 }),
+    rows: () => null,
     branches: [{ name: 'self', raw: apply, merge: apply, apply }],
   };
 }
@@ -122,12 +124,12 @@ describe('DeltaMeter', () => {
   });
 
   it('measures the error that Δ-Cache makes', async () => {
-    const plan = deltaCache({ region: 'front', cachedBlocks: 3 }).plan({ numInferenceSteps: 2, depth: 3 });
+    const plan = deltaCache({ region: 'front', cachedBlocks: 3 }).plan(planSetting(2, 3));
     const gates = [0.5, 0.7];
     const cache = new CachedBlocks(plan);
     const cached: tf.Tensor3D[] = [];
     for (const [i, gate] of gates.entries())
-      cached.push(await cache.atStep(plan.steps[i]!)(fakeBlocks(3), fakeTokens(i / 10), { gate }));
+      cached.push(await cache.atStep(i)(fakeBlocks(3), fakeTokens(i / 10), { gate }));
     cache.dispose();
     const errors: number[] = [];
     const meter = new DeltaMeter([{ first: 0, count: 3 }], ({ reuseError }) => errors.push(reuseError));

@@ -6,12 +6,14 @@ import { parsePixArtConfig } from '../../src/models/parse-config.ts';
 import { PixArt } from '../../src/models/pixart.ts';
 import {
   interpolationScaleOf,
+  PIXART_BRANCHES,
   PIXART_XL_2,
   type PixArtConfig,
   pixArtCost,
   withPixArtNumerics,
 } from '../../src/models/pixart-config.ts';
 import { elementCount } from '../../src/shape.ts';
+import { planSetting } from '../support/plans.ts';
 
 /** PixArt-α as it was released for pictures of this many pixels. */
 function released(pixels: 256 | 512 | 1024): PixArtConfig {
@@ -67,7 +69,7 @@ describe('pixArtCost', () => {
   });
 
   it('leaves the MACs ratio of Δ-DiT the one of its blocks: 1.60 at T = 20, N = 2, N_c = 21, b = 12', () => {
-    const setting = { numInferenceSteps: 20, depth: 28 };
+    const setting = planSetting(20, 28, PIXART_BRANCHES);
     const plan = deltaDiT({ interval: 2, cachedBlocks: 21, stageBound: 12 }).plan(setting);
     const cost = planCost(plan, pixArtCost(released(512)));
     expect(cost.macsRatio).toBe(1.6);

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type CachePolicy, countBlocks } from '../../src/cache/plan.ts';
+import { countBlocks } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { featureCache } from '../../src/cache/policies/span-cache.ts';
+import type { StaticPolicy } from '../../src/cache/policy.ts';
 import { AbortError, CheckpointError, NumericsError, OptionError, ShapeError } from '../../src/errors.ts';
 import { DiTPipeline as PublicPipeline } from '../../src/index.ts';
 import { runAllBlocks } from '../../src/models/block.ts';
@@ -143,7 +144,7 @@ describe('DiTPipeline leaks nothing', () => {
     });
   });
 
-  const caches: [string, CachePolicy | undefined][] = [
+  const caches: [string, StaticPolicy | undefined][] = [
     ['no cache', undefined],
     ['Δ-DiT', deltaDiT({ cachedBlocks: 2, stageBound: 2 })],
     ['the feature cache', featureCache({ region: 'front' })],
@@ -263,6 +264,6 @@ describe('DiTPipeline.plan', () => {
     const cache = deltaDiT({ cachedBlocks: 1 });
     const { report } = await pipe.generate({ ...QUICK, cache });
     expect(pipe.plan({ numInferenceSteps: 4, cache })).toEqual(report.plan);
-    expect(pipe.plan({}).steps).toHaveLength(50);
+    expect(pipe.plan({})!.steps).toHaveLength(50);
   });
 });

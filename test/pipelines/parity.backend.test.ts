@@ -44,15 +44,13 @@ describe.each([
       epsilon!.push(output.eps.clone());
       return output;
     };
-    const plan = pipe.plan({ numInferenceSteps: STEPS });
-    const cache = new CachedBlocks(plan);
+    const cache = new CachedBlocks(pipe.plan({ numInferenceSteps: STEPS })!);
     const onStep = ({ latents: x }: { latents: tf.Tensor4D }) => void latents!.push(x.clone());
     await sample({
       noise: fixture.nhwc('noise'),
       sampler: new DDIMSampler(STEPS),
       stepNoise: noNoise,
       denoise,
-      plan,
       cache,
       onStep,
     });

@@ -10,6 +10,7 @@ import type { NoiseSource, Sampler } from '../../src/schedulers/sampler.ts';
 import { fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { noNoise } from '../support/noise.ts';
+import { planSetting } from '../support/plans.ts';
 
 const STEPS = 4;
 
@@ -28,17 +29,13 @@ const denoise: Denoiser = async (x, _t, run) => {
   return { eps: tf.onesLike(x) };
 };
 
-function run(
-  change: Partial<SampleOptions> = {},
-  plan: CachePlan = uncachedPlan({ numInferenceSteps: STEPS, depth: 4 }),
-) {
+function run(change: Partial<SampleOptions> = {}, plan: CachePlan = uncachedPlan(planSetting(STEPS, 4))) {
   const cache = new CachedBlocks(plan);
   return sample({
     noise: tf.fill([1, 2, 2, 1], 10),
     sampler,
     stepNoise: noNoise,
     denoise,
-    plan,
     cache,
     ...change,
   }).finally(() => cache.dispose());
@@ -53,7 +50,7 @@ describe('sample', () => {
       values.push((await latents.data())[0]!);
       expect(seconds).toBeGreaterThanOrEqual(0);
     };
-    const plan = deltaCache({ region: 'front' }).plan({ numInferenceSteps: STEPS, depth: 4 });
+    const plan = deltaCache({ region: 'front' }).plan(planSetting(STEPS, 4));
     await expectNoLeak(async () => {
       const { latents, stepSeconds } = await run({ onStep }, plan);
       expect(Array.from(await latents.data())).toEqual([6, 6, 6, 6]);
@@ -66,6 +63,7 @@ describe('sample', () => {
         step,
         numInferenceSteps: STEPS,
         timestep,
+        blocks: step % 2 === 1 ? 1 : 4,
         cached: step % 2 === 1,
       })),
     );
@@ -90,7 +88,7 @@ describe('sample', () => {
 
   it('gives each step its runner, and the residuals of the blocks that it evaluates', async () => {
     const seen: string[] = [];
-    const plan = deltaCache({ region: 'rear', cachedBlocks: 3 }).plan({ numInferenceSteps: STEPS, depth: 4 });
+    const plan = deltaCache({ region: 'rear', cachedBlocks: 3 }).plan(planSetting(STEPS, 4));
     const { latents } = await run({ onBlockDelta: ({ step, block }) => void seen.push(`${step}:${block}`) }, plan);
     latents.dispose();
     expect(seen).toEqual(['0:0', '0:1', '0:2', '0:3', '1:0', '2:0', '2:1', '2:2', '2:3', '3:0']);
@@ -122,7 +120,7 @@ describe('sample', () => {
   });
 
   it('stops before a step when its signal says so, and frees everything', async () => {
-    const plan = deltaCache({ region: 'front' }).plan({ numInferenceSteps: STEPS, depth: 4 });
+    const plan = deltaCache({ region: 'front' }).plan(planSetting(STEPS, 4));
     const early = new AbortController();
     early.abort();
     await expectCleanFailure(() => run({ signal: early.signal }, plan), AbortError, /stopped before step 1 of 4/);

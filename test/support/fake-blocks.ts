@@ -25,6 +25,7 @@ export function fakeBlock(index: number, log: number[] = []): Block<FakeConditio
         gateMlp: filled,
       };
     },
+    rows: (cond) => cond,
     branches: [
       gatedBranch(
         'self',

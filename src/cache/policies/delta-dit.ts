@@ -1,6 +1,7 @@
 import { OptionError } from '../../errors.ts';
 import { type BudgetStages, stagesOfBudget } from '../budget.ts';
-import type { CachePolicy, PlanSetting } from '../plan.ts';
+import type { PlanSetting } from '../plan.ts';
+import type { StaticPolicy } from '../policy.ts';
 import {
   checkOffset,
   checkWhole,
@@ -29,7 +30,7 @@ export interface DeltaDiTOptions {
  * Δ-DiT (arXiv 2406.01125): Δ-Cache on the rear blocks in early steps, on the front blocks in later ones.
  * @throws OptionError when `budget` comes with `interval` or `cachedBlocks`.
  */
-export function deltaDiT(options: DeltaDiTOptions = {}): CachePolicy {
+export function deltaDiT(options: DeltaDiTOptions = {}): StaticPolicy {
   if (options.budget !== undefined && (options.interval ?? options.cachedBlocks) !== undefined) {
     throw new OptionError('budget: gives interval and cachedBlocks; expected it or them, got both');
   }

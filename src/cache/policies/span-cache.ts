@@ -1,5 +1,14 @@
-import type { CachePlan, CachePolicy, PlanSetting } from '../plan.ts';
-import { checkOffset, checkWhole, defaultCachedBlocks, defaultInterval, planStages } from '../stage-planner.ts';
+import type { CachePlan, PlanSetting } from '../plan.ts';
+import type { StaticPolicy } from '../policy.ts';
+import type { Span } from '../site.ts';
+import {
+  checkOffset,
+  checkWhole,
+  defaultCachedBlocks,
+  defaultInterval,
+  planStages,
+  spanSites,
+} from '../stage-planner.ts';
 
 export type Region = 'front' | 'middle' | 'rear';
 
@@ -14,7 +23,7 @@ export interface SpanCacheOptions {
 }
 
 /** Δ-Cache on one region at all steps: the paper's ablations (arXiv 2406.01125, Tables 1, 2 and 4). */
-export function deltaCache(options: SpanCacheOptions): CachePolicy {
+export function deltaCache(options: SpanCacheOptions): StaticPolicy {
   return spanCache(`delta-cache-${options.region}`, 'delta', options);
 }
 
@@ -22,27 +31,30 @@ export function deltaCache(options: SpanCacheOptions): CachePolicy {
  * Reuses the output of a region instead of its residual: at a cached step the current input does not enter it. The
  * paper's counter-example; on the front blocks it is Faster Diffusion as the paper ports it to DiT (Tables 2 to 4).
  */
-export function featureCache(options: SpanCacheOptions): CachePolicy {
+export function featureCache(options: SpanCacheOptions): StaticPolicy {
   return spanCache(`feature-cache-${options.region}`, 'output', options);
 }
 
-function spanCache(name: string, keeps: CachePlan['keeps'], options: SpanCacheOptions): CachePolicy {
+function spanCache(name: string, keeps: CachePlan['keeps'], options: SpanCacheOptions): StaticPolicy {
   return {
     name,
-    plan: ({ numInferenceSteps, depth }: PlanSetting) => {
+    plan: (setting: PlanSetting) => {
+      const { numInferenceSteps, depth } = setting;
       const interval = options.interval ?? defaultInterval(numInferenceSteps);
       const count = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
       checkWhole('interval', interval, 1, numInferenceSteps, 'the number of steps');
       checkWhole('cachedBlocks', count, 0, depth, "the model's blocks");
-      const first = options.offset ?? regionOffset(options.region, depth - count);
+      const { first } =
+        options.offset === undefined ? regionSpan(options.region, count, depth) : { first: options.offset };
       checkOffset('offset', first, count, depth);
-      const spanAt = () => (count === 0 ? null : { first, count });
-      return planStages({ numInferenceSteps, depth, interval, spanAt, keeps });
+      return planStages({ ...setting, interval, sitesAt: () => spanSites({ first, count }), keeps });
     },
   };
 }
 
-function regionOffset(region: Region, room: number): number {
-  if (region === 'front') return 0;
-  return region === 'rear' ? room : Math.floor(room / 2);
+/** Where Δ-Cache of a region skips `count` blocks of a model. */
+export function regionSpan(region: Region, count: number, depth: number): Span {
+  const room = depth - count;
+  if (region === 'front') return { first: 0, count };
+  return { first: region === 'rear' ? room : Math.floor(room / 2), count };
 }

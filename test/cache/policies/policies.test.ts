@@ -1,10 +1,10 @@
-import type { CachePolicy } from '../../../src/cache/plan.ts';
 import { deltaDiT } from '../../../src/cache/policies/delta-dit.ts';
 import { deltaCache, featureCache } from '../../../src/cache/policies/span-cache.ts';
+import type { StaticPolicy } from '../../../src/cache/policy.ts';
 import { OptionError } from '../../../src/errors.ts';
-import { reuseOf } from '../../support/plans.ts';
+import { planSetting, reuseOf } from '../../support/plans.ts';
 
-const SETTING = { numInferenceSteps: 20, depth: 28 };
+const SETTING = planSetting(20, 28);
 
 describe('deltaCache and featureCache', () => {
   it.each([
@@ -28,7 +28,7 @@ describe('deltaCache and featureCache', () => {
 
   it('has defaults that fit at every number of steps', () => {
     for (let steps = 1; steps <= 20; steps++) {
-      expect(() => deltaCache({ region: 'rear' }).plan({ numInferenceSteps: steps, depth: 3 })).not.toThrow();
+      expect(() => deltaCache({ region: 'rear' }).plan(planSetting(steps, 3))).not.toThrow();
     }
   });
 });
@@ -41,7 +41,7 @@ describe('Δ-DiT at its bounds', () => {
 });
 
 describe('options out of range', () => {
-  const refused: [CachePolicy, string][] = [
+  const refused: [StaticPolicy, string][] = [
     [deltaDiT({ interval: 0 }), 'interval: expected a whole number from 1 to 20 (the number of steps), got 0'],
     [deltaDiT({ interval: 21 }), 'interval: expected a whole number from 1 to 20 (the number of steps), got 21'],
     [deltaDiT({ interval: 1.5 }), 'interval: expected a whole number from 1 to 20 (the number of steps), got 1.5'],

@@ -1,0 +1,211 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { type Block, type BlockRunner, type BranchName, type Modulation, runBlock } from '../models/block.ts';
+import { layerNormModulate } from '../ops/layer-norm.ts';
+import { gatherRows, placeRows, type RowPart, splitRows } from '../ops/rows.ts';
+import { predictedBranch, replaceBranches, storedBranch } from './cached-branch.ts';
+import { addResidual, residual } from './delta.ts';
+import type { BlockPass, DynamicRun } from './dynamic.ts';
+import type { RowTensors } from './row-tensors.ts';
+import { type Site, spanSite } from './site.ts';
+import type { SiteStore } from './site-store.ts';
+
+/** eps of the norm before self-attention: 1e-6 in both models (models.py DiTBlock, PixArt.py PixArtBlock). */
+const NORM_EPS = 1e-6;
+
+/** What a pass works with. */
+export interface PassState {
+  readonly run: DynamicRun;
+  readonly store: SiteStore;
+  readonly kept: RowTensors;
+  /** Told how many blocks a row has computed of those that it passed. */
+  readonly count: (passed: number, computed: number) => void;
+}
+
+/** The runner of one step of a dynamic method. */
+export function dynamicRunner(step: number, state: PassState): BlockRunner {
+  return async (blocks, tokens, cond) => {
+    const pass = new Pass(step, state, blocks, tokens.clone(), cond);
+    try {
+      await state.run.blocks?.(step, pass);
+      await pass.compute(pass.depth);
+      return pass.tokens;
+    } catch (error) {
+      pass.tokens.dispose();
+      throw error;
+    }
+  };
+}
+
+class Pass<C, M extends Modulation> implements BlockPass {
+  readonly kept: RowTensors;
+  position = 0;
+
+  constructor(
+    private readonly step: number,
+    private readonly state: PassState,
+    private readonly blocks: readonly Block<C, M>[],
+    public tokens: tf.Tensor3D,
+    private readonly cond: C,
+  ) {
+    this.kept = state.kept;
+  }
+
+  get depth(): number {
+    return this.blocks.length;
+  }
+
+  get rowCount(): number {
+    return this.tokens.shape[0];
+  }
+
+  modulatedInput(): tf.Tensor3D {
+    const block = this.blocks[this.position];
+    if (!block) throw new RangeError('the pass is at its end: no block comes next');
+    return tf.tidy(() => {
+      const { shiftMsa, scaleMsa } = block.modulation(this.cond);
+      return layerNormModulate(this.tokens, shiftMsa, scaleMsa, NORM_EPS);
+    });
+  }
+
+  async compute(to: number): Promise<void> {
+    const all = Array<boolean>(this.rowCount).fill(false);
+    this.move(to, all, await this.split(all, { computed: async (group) => this.through(this.blocks, to, group) }));
+  }
+
+  async span(to: number, reuse: readonly boolean[]): Promise<void> {
+    if (to <= this.position) return;
+    const site = spanSite({ first: this.position, count: to - this.position });
+    const isDelta = this.state.run.keeps === 'delta';
+    const computed = async (group: Group<C>) => {
+      const hOut = this.through(this.blocks, to, group);
+      const kept = isDelta ? residual(hOut, group.h) : hOut.clone();
+      this.state.store.put(site, this.step, kept, group.rows);
+      return hOut;
+    };
+    const reused = async ({ h, rows }: Group<C>) => {
+      const kept = await this.state.store.predict<tf.Tensor3D>(site, this.step, rows);
+      if (!isDelta) return kept;
+      const hOut = addResidual(h, kept);
+      kept.dispose();
+      return hOut;
+    };
+    this.move(to, reuse, await this.split(reuse, { computed, reused }));
+  }
+
+  async branches(to: number, reuse: readonly boolean[]): Promise<void> {
+    this.move(to, reuse, await this.throughBranches(to, reuse, true));
+  }
+
+  peek(reuse: readonly boolean[]): Promise<tf.Tensor3D> {
+    return this.throughBranches(this.position + 1, reuse, false);
+  }
+
+  private throughBranches(to: number, reuse: readonly boolean[], stores: boolean): Promise<tf.Tensor3D> {
+    const storing = (rows: readonly number[] | undefined) =>
+      this.blocks.map((block, index) =>
+        replaceBranches(block, (branch) =>
+          storedBranch(branch, (raw) => this.state.store.put(branchSite(index, branch.name), this.step, raw, rows)),
+        ),
+      );
+    return this.split(reuse, {
+      computed: async (group) => this.through(stores ? storing(group.rows) : this.blocks, to, group),
+      reused: (group) => this.throughPredicted(to, group),
+    });
+  }
+
+  private async throughPredicted(to: number, { h, cond, rows }: Group<C>): Promise<tf.Tensor3D> {
+    let x = h.clone();
+    for (let index = this.position; index < to; index++) {
+      const block = this.blocks[index] as Block<C, M>;
+      const raws = new Map<string, tf.Tensor3D>();
+      try {
+        for (const { name } of block.branches) {
+          raws.set(name, await this.state.store.predict<tf.Tensor3D>(branchSite(index, name), this.step, rows));
+        }
+        const predicted = replaceBranches(block, (branch) =>
+          predictedBranch(branch, raws.get(branch.name) as tf.Tensor3D),
+        );
+        const next = runBlock(predicted, x, cond);
+        x.dispose();
+        x = next;
+      } catch (error) {
+        x.dispose();
+        throw error;
+      } finally {
+        tf.dispose([...raws.values()]);
+      }
+    }
+    return x;
+  }
+
+  /** The tokens after blocks `position` … `to` − 1 of some rows, fresh. */
+  private through(blocks: readonly Block<C, M>[], to: number, { h, cond }: Group<C>): tf.Tensor3D {
+    let x = h.clone();
+    try {
+      for (const block of blocks.slice(this.position, to)) {
+        const next = runBlock(block, x, cond);
+        x.dispose();
+        x = next;
+      }
+      return x;
+    } catch (error) {
+      x.dispose();
+      throw error;
+    }
+  }
+
+  /** Sends the rows two ways, each group as a batch of its own, and puts what comes back together. */
+  private async split(reuse: readonly boolean[], ways: Ways<C>): Promise<tf.Tensor3D> {
+    const { yes, no } = splitRows(reuse);
+    const whole: Group<C> = { h: this.tokens, cond: this.cond, rows: undefined };
+    if (yes.length === 0) return ways.computed(whole);
+    if (no.length === 0 && ways.reused) return ways.reused(whole);
+    const parts: RowPart<tf.Tensor3D>[] = [];
+    try {
+      parts.push({ places: no, value: await this.some(no, ways.computed) });
+      if (ways.reused) parts.push({ places: yes, value: await this.some(yes, ways.reused) });
+      return placeRows(parts, this.rowCount);
+    } finally {
+      tf.dispose(parts.map(({ value }) => value));
+    }
+  }
+
+  private async some(rows: readonly number[], way: Way<C>): Promise<tf.Tensor3D> {
+    const h = gatherRows(this.tokens, rows);
+    const cond = (this.blocks[0] as Block<C, M>).rows(this.cond, rows);
+    try {
+      return await way({ h, cond, rows });
+    } finally {
+      h.dispose();
+      tf.dispose(cond as tf.TensorContainer);
+    }
+  }
+
+  private move(to: number, reuse: readonly boolean[], tokens: tf.Tensor3D): void {
+    const passed = to - this.position;
+    for (const reused of reuse) this.state.count(passed, reused ? 0 : passed);
+    this.tokens.dispose();
+    this.tokens = tokens;
+    this.position = to;
+  }
+}
+
+/** Some rows of the batch on their way. */
+interface Group<C> {
+  readonly h: tf.Tensor3D;
+  readonly cond: C;
+  /** Undefined: all of them. */
+  readonly rows: readonly number[] | undefined;
+}
+
+/** Borrows the group, gives fresh tokens. */
+type Way<C> = (group: Group<C>) => Promise<tf.Tensor3D>;
+
+interface Ways<C> {
+  readonly computed: Way<C>;
+  readonly reused?: Way<C>;
+}
+
+function branchSite(block: number, branch: BranchName): Site {
+  return { kind: 'branch', block, branch };
+}

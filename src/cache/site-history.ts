@@ -1,0 +1,122 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { OptionError } from '../errors.ts';
+import { gatherRows, placeRows, type RowPart } from '../ops/rows.ts';
+import { isLinear, type Predictor, type Snapshot, weightedSum } from './predictors/predictor.ts';
+
+/** A value of all rows, and the step at which each row computed it; −1 where a row has none so old. */
+interface Slot {
+  readonly tensor: tf.Tensor;
+  readonly steps: readonly number[];
+}
+
+/**
+ * What one site gave at its last computed steps, newest first: tensors [N, …] whose rows may have been computed at
+ * different steps, since dynamic methods decide row by row.
+ */
+export class SiteHistory {
+  private slots: Slot[] = [];
+
+  constructor(
+    private readonly site: string,
+    private readonly predictor: Predictor,
+  ) {}
+
+  get bytes(): number {
+    return this.slots.reduce((sum, { tensor }) => sum + tensor.size * Float32Array.BYTES_PER_ELEMENT, 0);
+  }
+
+  /**
+   * Stores what some rows gave at a step. The first time all rows must be given.
+   * @param value [rows.length, …], consumed
+   * @param rows those of the batch, ascending; all where left out
+   */
+  put(step: number, value: tf.Tensor, rows?: readonly number[]): void {
+    const count = this.slots[0]?.steps.length ?? value.shape[0] ?? 0;
+    if (!rows || rows.length === count) {
+      this.slots.unshift({ tensor: tf.keep(value), steps: Array<number>(count).fill(step) });
+      this.trim(this.predictor.history);
+      return;
+    }
+    const others = Array.from({ length: count }, (_, row) => row).filter((row) => !rows.includes(row));
+    const before = this.slots;
+    const length = Math.min(before.length + 1, this.predictor.history);
+    this.slots = Array.from({ length }, (_, k) => {
+      const newer = k === 0 ? value : gatherRows((before[k - 1] as Slot).tensor, rows);
+      const stepsOf = (row: number) =>
+        rows.includes(row) ? (before[k - 1]?.steps[row] ?? step) : (before[k]?.steps[row] ?? -1);
+      const older = before[k]
+        ? gatherRows(before[k].tensor, others)
+        : tf.zeros([others.length, ...value.shape.slice(1)]);
+      const parts = [
+        { places: rows, value: newer },
+        { places: others, value: older },
+      ];
+      const tensor = tf.keep(placeRows(parts, count));
+      tf.dispose([newer, older]);
+      return { tensor, steps: Array.from({ length: count }, (_, row) => stepsOf(row)) };
+    });
+    for (const { tensor } of before) tensor.dispose();
+  }
+
+  /**
+   * What the site would give at a step.
+   * @param rows those of the batch that are asked for, ascending; all where left out
+   * @returns [rows.length, …], fresh
+   * @throws OptionError where a row has nothing stored
+   */
+  async predict(step: number, rows?: readonly number[]): Promise<tf.Tensor> {
+    const count = this.slots[0]?.steps.length ?? 0;
+    const asked = rows ?? Array.from({ length: count }, (_, row) => row);
+    if (asked.length === 0 || count === 0) throw nothingStored(step, this.site);
+    const groups = new Map<string, number[]>();
+    for (const [place, row] of asked.entries()) {
+      const key = this.pastOf(row, step).join(' ');
+      groups.set(key, [...(groups.get(key) ?? []), place]);
+    }
+    const parts: RowPart[] = [];
+    try {
+      for (const places of groups.values()) {
+        const of = places.map((place) => asked[place] as number);
+        parts.push({ places, value: await this.predictTogether(step, of, count) });
+      }
+      return placeRows(parts, asked.length);
+    } finally {
+      tf.dispose(parts.map(({ value }) => value));
+    }
+  }
+
+  /** Frees all but the `length` newest. */
+  trim(length: number): void {
+    for (const { tensor } of this.slots.splice(Math.max(0, length))) tensor.dispose();
+  }
+
+  dispose(): void {
+    this.trim(0);
+  }
+
+  private pastOf(row: number, step: number): number[] {
+    const past = this.slots.map(({ steps }) => steps[row] ?? -1).filter((at) => at >= 0);
+    if (past.length === 0) throw nothingStored(step, this.site);
+    return past;
+  }
+
+  /** Of rows that were computed at the same steps. */
+  private async predictTogether(step: number, rows: readonly number[], count: number): Promise<tf.Tensor> {
+    const past = this.pastOf(rows[0] ?? 0, step);
+    const isAll = rows.length === count;
+    const snapshots = past.map((at, k): Snapshot => {
+      const { tensor } = this.slots[k] as Slot;
+      return { step: at, tensor: isAll ? tensor : gatherRows(tensor, rows) };
+    });
+    try {
+      if (!isLinear(this.predictor)) return await this.predictor.predict(snapshots, step);
+      return weightedSum(snapshots, this.predictor.weights(past, step));
+    } finally {
+      if (!isAll) tf.dispose(snapshots.map(({ tensor }) => tensor));
+    }
+  }
+}
+
+function nothingStored(step: number, site: string): OptionError {
+  return new OptionError(`plan: step ${step} reuses ${site}, which no step before it recorded`);
+}
