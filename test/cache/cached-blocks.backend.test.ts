@@ -151,7 +151,7 @@ describe('runs that cache nothing equal the plain model bit for bit', () => {
       const want = await runAllBlocks(fakeBlocks(4), fakeTokens(step / 50), { gate: 0.5 + step / 20 });
       await expectBitEqual(output, want);
     }
-    expect(counts).toEqual({ blocksComputed: 16, blocksReused: 0, peakCachedBytes: 0 });
+    expect(counts).toEqual({ blocksComputed: 16, blocksReused: 0, stepBlocks: [4, 4, 4, 4], peakCachedBytes: 0 });
   });
 
   it('full steps of a cached run do, too', async () => {

@@ -5,6 +5,7 @@ import { type CachePlan, uncachedPlan } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { deltaCache } from '../../src/cache/policies/span-cache.ts';
 import { recordDeltas } from '../../src/cache/record-deltas.ts';
+import { spanSite } from '../../src/cache/site.ts';
 import { type BlockRunner, runAllBlocks, runBlock } from '../../src/models/block.ts';
 import type { DiT } from '../../src/models/dit.ts';
 import { classDenoiser, type Denoiser } from '../../src/pipelines/guidance.ts';
@@ -60,7 +61,7 @@ describe('Δ-Cache on the tiny DiT against PyTorch', () => {
 
   it.each(spans)('%s: one step records, the next reuses it on other latents', async (region, first) => {
     const plan = deltaCache({ region, cachedBlocks: 2 }).plan(planSetting(2, 3));
-    expect(plan.steps[1]!.reuse).toEqual({ first, count: 2 });
+    expect(plan.steps[1]!.reuse).toEqual([spanSite({ first, count: 2 })]);
     const cache = new CachedBlocks(plan);
     const tokens: tf.Tensor3D[] = [];
     const at = (step: number) => watched(cache.atStep(step), (out) => tokens.push(out));

@@ -63,7 +63,7 @@ describe('sample', () => {
         step,
         numInferenceSteps: STEPS,
         timestep,
-        blocks: step % 2 === 1 ? 1 : 4,
+        blocks: step % 2 === 1 ? 3 : 4,
         cached: step % 2 === 1,
       })),
     );
