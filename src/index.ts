@@ -120,6 +120,7 @@ export {
   uncachedPlan,
 } from './cache/plan.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
+export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
 export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
 export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';

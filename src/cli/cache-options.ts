@@ -1,4 +1,5 @@
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
+import { forecast } from '../cache/policies/forecast.ts';
 import { deltaCache, featureCache, type Region } from '../cache/policies/span-cache.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import { OptionError } from '../errors.ts';
@@ -16,6 +17,7 @@ const REGIONS: readonly Region[] = ['front', 'middle', 'rear'];
 
 const POLICIES: ReadonlyMap<string, NamedPolicy> = new Map<string, NamedPolicy>([
   ['delta-dit', { options: DELTA_DIT_OPTIONS, make: deltaDiT }],
+  ['forecast', { options: ['interval'], make: forecast }],
   ...REGIONS.flatMap((region): [string, NamedPolicy][] => [
     [`delta-cache-${region}`, { options: SPAN_OPTIONS, make: (options) => deltaCache({ region, ...options }) }],
     [`feature-cache-${region}`, { options: SPAN_OPTIONS, make: (options) => featureCache({ region, ...options }) }],
