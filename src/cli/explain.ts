@@ -12,6 +12,7 @@ import {
   uncachedPlan,
 } from '../index.ts';
 import { checkSteps, LINEAR_SCHEDULE } from '../schedulers/noise-schedule.ts';
+import { givenTimesteps } from '../schedulers/timesteps.ts';
 import { type CaptionedCost, captionedCost } from './captioned-cost.ts';
 import { modelPath, refuseUnreadLayout } from './model-options.ts';
 import { checkSubjects, modelName, type PainterOptions } from './open-painter.ts';
@@ -20,6 +21,7 @@ interface ExplainOptions extends PainterOptions {
   readonly class?: readonly string[];
   readonly prompt?: readonly string[];
   readonly steps?: number;
+  readonly timesteps?: readonly number[];
   readonly cfgScale?: number;
   readonly guidanceScale?: number;
   readonly json?: boolean;
@@ -35,9 +37,11 @@ export async function explain(options: ExplainOptions, policy: CachePolicy | und
     const isDiT = checkpoint.pipeline === 'DiTPipeline';
     checkSubjects(checkpoint, named ?? (isDiT ? 'class' : 'prompt'), options);
     const defaults = isDiT ? DIT_DEFAULTS : PIXART_DEFAULTS;
-    const { steps = checkpoint.defaults.numInferenceSteps ?? defaults.numInferenceSteps } = options;
-    checkSteps(steps, LINEAR_SCHEDULE.numTrainTimesteps);
-    const setting = { numInferenceSteps: steps, depth: checkpoint.transformer.config.depth };
+    const { timesteps, steps = checkpoint.defaults.numInferenceSteps ?? defaults.numInferenceSteps } = options;
+    const { numTrainTimesteps } = LINEAR_SCHEDULE;
+    const count = timesteps ? givenTimesteps(timesteps, numTrainTimesteps).length : steps;
+    checkSteps(count, numTrainTimesteps);
+    const setting = { numInferenceSteps: count, depth: checkpoint.transformer.config.depth };
     const plan = policy?.plan(setting) ?? uncachedPlan(setting);
     const say = options.json ? planJson : planText;
     console.log(say(policy?.name ?? null, plan, await costOf(checkpoint, options)));

@@ -11,7 +11,7 @@ import { allToPixels, type PixelImage } from './image.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
 import type { DiTRunDescription, GenerationReport } from './report.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
-import { planOf } from './run-options.ts';
+import { type PlanOptions, planOf } from './run-options.ts';
 
 export type { DiTGenerateOptions } from './dit-options.ts';
 
@@ -72,7 +72,7 @@ export class DiTPipeline {
   }
 
   /** The plan a run would follow. @throws OptionError as `generate` does. */
-  plan(options: Pick<DiTGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
+  plan(options: PlanOptions): CachePlan {
     return planOf(this.setting, options);
   }
 

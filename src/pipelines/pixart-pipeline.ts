@@ -28,7 +28,7 @@ import { PromptSource } from './prompt-source.ts';
 import type { PixArtReport, PixArtRunDescription } from './report.ts';
 import { resizeAndCrop } from './resize-crop.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
-import { type CheckedRun, checkedRun, planOf, type RunSetting } from './run-options.ts';
+import { type CheckedRun, checkedRun, type PlanOptions, planOf, type RunSetting } from './run-options.ts';
 
 export type { PixArtGenerateOptions } from './pixart-options.ts';
 
@@ -98,7 +98,7 @@ export class PixArtPipeline {
   }
 
   /** The plan a run would follow. @throws OptionError as `generate` does. */
-  plan(options: Pick<PixArtGenerateOptions, 'numInferenceSteps' | 'cache'>): CachePlan {
+  plan(options: PlanOptions): CachePlan {
     return planOf(this.setting, options);
   }
 

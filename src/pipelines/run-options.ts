@@ -6,8 +6,16 @@ import type { BlockRunner } from '../models/block.ts';
 import type { SamplingDefaults } from '../models/dit-checkpoint.ts';
 import { checkSteps } from '../schedulers/noise-schedule.ts';
 import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
-import { addsNoise, createSampler, type SamplerName, samplerOf } from '../schedulers/samplers.ts';
+import {
+  addsNoise,
+  createSampler,
+  type SamplerName,
+  type StepsOption,
+  samplerOf,
+  stepsOf,
+} from '../schedulers/samplers.ts';
 import { noiseSchedule } from '../schedulers/scheduler-config.ts';
+import { givenTimesteps } from '../schedulers/timesteps.ts';
 import { assertShape } from '../shape.ts';
 import { torchNoise } from './noise.ts';
 import type { RunDescription } from './report.ts';
@@ -17,6 +25,8 @@ import type { StepEvent } from './sample.ts';
 export interface RunOptions {
   /** Default: the checkpoint's, else the one of diffusers' pipeline. */
   readonly numInferenceSteps?: number | undefined;
+  /** Instead: the training timesteps of the steps, falling, such as [999, 850, 500]. Not of lcm or the originals. */
+  readonly timesteps?: readonly number[] | undefined;
   /** At most 1 means no guidance. Default: the checkpoint's, else the one of diffusers' pipeline. */
   readonly guidanceScale?: number | undefined;
   /** Default: the one that the checkpoint's scheduler_config.json means, else 'ddim'. */
@@ -69,16 +79,19 @@ export interface Draw {
   readonly bothHalves: boolean;
 }
 
-/** @throws OptionError for an unknown sampler, steps, eta, seed or cache options out of range; ShapeError for latents. */
+/**
+ * @throws OptionError for an unknown sampler, steps, timesteps, eta, seed or cache options out of range; ShapeError for
+ * latents.
+ */
 export function checkedRun(setting: RunSetting, options: RunOptions, drawn: Draw): CheckedRun {
-  const { numInferenceSteps = setting.defaults.numInferenceSteps, eta = 0, latents, seed = randomSeed() } = options;
+  const { eta = 0, latents, seed = randomSeed() } = options;
   const { guidanceScale = setting.defaults.guidanceScale, sampler: samplerName = samplerOf(setting.scheduler) } =
     options;
   if (options.cache && options.runBlocks)
     throw new OptionError('cache and runBlocks: expected one of the two, got both');
   if (!Number.isFinite(guidanceScale)) throw new OptionError(`guidanceScale: expected a number, got ${guidanceScale}`);
-  const sampler = createSampler(samplerName, { numInferenceSteps, eta, scheduler: setting.scheduler });
-  const plan = planOf(setting, { numInferenceSteps, cache: options.cache });
+  const sampler = createSampler(samplerName, { ...withDefault(setting, options), eta, scheduler: setting.scheduler });
+  const plan = planOf(setting, { numInferenceSteps: sampler.timesteps.length, cache: options.cache });
   if (latents) assertShape('latents', latents.shape, [...drawn.shape]);
   const draw = torchNoise(seed, drawn.shape[0]);
   return {
@@ -95,14 +108,22 @@ export function checkedRun(setting: RunSetting, options: RunOptions, drawn: Draw
   };
 }
 
-/** @throws OptionError for steps out of range, or cache options that do not fit. */
-export function planOf(
-  { depth, defaults, scheduler }: RunSetting,
-  { numInferenceSteps = defaults.numInferenceSteps, cache }: Pick<RunOptions, 'numInferenceSteps' | 'cache'>,
-): CachePlan {
-  checkSteps(numInferenceSteps, noiseSchedule(scheduler).numTrainTimesteps);
-  const setting = { numInferenceSteps, depth };
-  return cache ? checkPlan(cache.plan(setting), setting) : uncachedPlan(setting);
+/** What a plan depends on. */
+export type PlanOptions = Pick<RunOptions, 'numInferenceSteps' | 'timesteps' | 'cache'>;
+
+/** @throws OptionError for steps or timesteps out of range, or cache options that do not fit. */
+export function planOf(setting: RunSetting, { cache, ...given }: PlanOptions): CachePlan {
+  const { numTrainTimesteps } = noiseSchedule(setting.scheduler);
+  const steps = stepsOf(withDefault(setting, given));
+  if (typeof steps === 'number') checkSteps(steps, numTrainTimesteps);
+  const numInferenceSteps = typeof steps === 'number' ? steps : givenTimesteps(steps, numTrainTimesteps).length;
+  const run = { numInferenceSteps, depth: setting.depth };
+  return cache ? checkPlan(cache.plan(run), run) : uncachedPlan(run);
+}
+
+function withDefault({ defaults }: RunSetting, { numInferenceSteps, timesteps }: StepsOption): StepsOption {
+  if (numInferenceSteps !== undefined || timesteps !== undefined) return { numInferenceSteps, timesteps };
+  return { numInferenceSteps: defaults.numInferenceSteps };
 }
 
 function randomSeed(): number {
