@@ -36,7 +36,7 @@ export function levelOfSigma(sigma: number): NoiseLevel {
   return { signal, noise: sigma * signal };
 }
 
-/** The order of a step: it grows from 1 at the first to the solver's, and falls to 1 at the last where a run ends low. */
+/** The order of a step: it grows from 1 to the solver's, and falls to 1 at the last step where the run ends low. */
 export function orderAt(index: StepIndex, count: number, solverOrder: number, endsLow: boolean): number {
   return Math.min(index + 1, solverOrder, endsLow ? count - index : solverOrder);
 }

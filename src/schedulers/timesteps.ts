@@ -29,7 +29,7 @@ export function givenTimesteps(timesteps: readonly Timestep[], numTrainTimesteps
 
 /**
  * As diffusers' DDIMScheduler and DDPMScheduler: linspace includes timestep 0.
- * @throws OptionError unless 1 ≤ steps ≤ numTrainTimesteps and the first timestep exists; as `givenTimesteps` for a list.
+ * @throws OptionError unless 1 ≤ steps ≤ numTrainTimesteps and the first timestep exists, or as `givenTimesteps`.
  */
 export function spacedTimesteps(steps: Steps, spacing: TimestepSpacing): Timestep[] {
   if (typeof steps !== 'number') return givenTimesteps(steps, spacing.numTrainTimesteps);
@@ -43,7 +43,8 @@ export function spacedTimesteps(steps: Steps, spacing: TimestepSpacing): Timeste
 }
 
 /**
- * As diffusers' DPMSolver-, UniPC- and DEISMultistepScheduler: leading and linspace lay steps + 1 timesteps and leave timestep 0 out.
+ * As diffusers' DPMSolver-, UniPC- and DEISMultistepScheduler: leading and linspace lay steps + 1 timesteps and leave
+ * timestep 0 out.
  * @throws OptionError as `spacedTimesteps`, and for the one number of steps at which timesteps would repeat.
  */
 export function solverTimesteps(steps: Steps, spacing: TimestepSpacing): Timestep[] {

@@ -79,7 +79,7 @@ export class UniPCSampler implements Sampler {
     const [next, start, prediction] = tf.tidy((): tf.Tensor4D[] => {
       const predicted = tf.clone(this.predictionOf(index, output, x));
       const corrected = this.corrected(index, x, predicted, before);
-      return [this.predicted(index, corrected, [predicted, ...before]), tf.keep(corrected), tf.keep(predicted)];
+      return [this.next(index, corrected, predicted, before), tf.keep(corrected), tf.keep(predicted)];
     }) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
     this.past.add(prediction);
     this.start?.dispose();
@@ -117,11 +117,15 @@ export class UniPCSampler implements Sampler {
     return this.leap(from, this.start, latest, this.neighbours(from, used, nodes));
   }
 
-  /** UniP-p. @param predictions of this step and those before it, the latest first */
-  private predicted(index: StepIndex, x: tf.Tensor4D, [latest, ...earlier]: readonly tf.Tensor4D[]): tf.Tensor4D {
-    if (!latest) throw new RangeError(`step ${index} has no prediction`);
+  /** UniP-p. */
+  private next(
+    index: StepIndex,
+    x: tf.Tensor4D,
+    prediction: tf.Tensor4D,
+    earlier: readonly tf.Tensor4D[],
+  ): tf.Tensor4D {
     const used = earlier.slice(0, this.orderAt(index) - 1);
-    return this.leap(index, x, latest, this.neighbours(index, used, this.nodesBefore(index, used.length)));
+    return this.leap(index, x, prediction, this.neighbours(index, used, this.nodesBefore(index, used.length)));
   }
 
   /** r_1 … r_count: how far the steps before `from` lie behind it, in lengths of the leap. */
