@@ -253,11 +253,13 @@ export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.t
 export { OriginalDDIMSampler } from './schedulers/ddim-original.ts';
 export { DDPM_DEFAULTS, type DDPMConfig, DDPMSampler } from './schedulers/ddpm.ts';
 export { OriginalDDPMSampler } from './schedulers/ddpm-original.ts';
+export { DEIS_DEFAULTS, type DEISConfig, DEISSampler } from './schedulers/deis.ts';
 export { DPM_SOLVER_DEFAULTS, type DPMSolverConfig, DPMSolverSampler } from './schedulers/dpm-solver.ts';
 export { LCM_DEFAULTS, type LCMConfig, LCMSampler } from './schedulers/lcm.ts';
 export type { NoiseSchedule } from './schedulers/noise-schedule.ts';
-export type { ModelOutput, NoiseSource, Sampler } from './schedulers/sampler.ts';
+export type { ModelOutput, NoiseSource, Sampler, Steps } from './schedulers/sampler.ts';
 export { createSampler, SAMPLER_NAMES, type SamplerName, type SamplerOptions } from './schedulers/samplers.ts';
+export { UNIPC_DEFAULTS, type UniPCConfig, UniPCSampler } from './schedulers/unipc.ts';
 export { cleanPrompt, preparePrompt } from './tokenizers/clean-prompt.ts';
 export { MAX_PROMPT_LENGTH } from './tokenizers/prompt-length.ts';
 export { type EncodedPrompt, type EncodePromptOptions, T5Tokenizer } from './tokenizers/t5-tokenizer.ts';

@@ -29,14 +29,8 @@ import { PromptSource } from './prompt-source.ts';
 import type { PixArtReport, PixArtRunDescription } from './report.ts';
 import { resizeAndCrop } from './resize-crop.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
-import {
-  type CheckedRun,
-  checkedRun,
-  type PlanOptions,
-  planOf,
-  planSettingOf,
-  type RunSetting,
-} from './run-options.ts';
+import { type CheckedRun, checkedRun, type RunSetting } from './run-options.ts';
+import { type PlanOptions, planOf, planSettingOf } from './run-plan.ts';
 
 export type { PixArtGenerateOptions } from './pixart-options.ts';
 
