@@ -1,0 +1,75 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { OptionError } from '../../errors.ts';
+
+/**
+ * The "what" of a cache method: from what a site gave at the last computed steps, what it would give now. The abscissa
+ * is the step index, 0… from noise.
+ */
+export type Predictor = LinearPredictor | TensorPredictor;
+
+/** What a site gave at a computed step. */
+export interface Snapshot<T extends tf.Tensor = tf.Tensor> {
+  /** 0… from noise. */
+  readonly step: number;
+  readonly tensor: T;
+}
+
+/** A fixed combination of stored tensors: whoever stores them sums them in one pass, `weightedSum`. */
+export interface LinearPredictor {
+  /** Shown in reports, as `parsePredictor` reads it. */
+  readonly name: string;
+  /** Snapshots it looks at, at most. */
+  readonly history: number;
+  /**
+   * @param past steps of the snapshots, newest first, at least one, at most `history`
+   * @param at the step predicted
+   * @returns one weight for each of `past`
+   */
+  weights(past: readonly number[], at: number): readonly number[];
+}
+
+/** A prediction that must look at the values. */
+export interface TensorPredictor {
+  readonly name: string;
+  readonly history: number;
+  /**
+   * Per row of N, so that the rows of a batch never mix.
+   * @param past snapshots [N,…] newest first, borrowed; at least one, at most `history`
+   * @param at the step predicted
+   * @returns a fresh tensor [N,…] of the shape of the newest; a promise where values must be read to fit them
+   */
+  predict(past: readonly Snapshot[], at: number): tf.Tensor | Promise<tf.Tensor>;
+}
+
+/** Serialisable: what a plan names. `predictorOf` makes it, `parsePredictor` reads it from text. */
+export type PredictorSpec = { readonly name: 'hold' } | { readonly name: 'taylor'; readonly order: number };
+
+export function isLinear(predictor: Predictor): predictor is LinearPredictor {
+  return 'weights' in predictor;
+}
+
+/**
+ * Σ wᵢ·tensorᵢ as a fresh tensor, in one pass over the snapshots. A weight of 0 costs nothing; a single weight of 1
+ * gives the tensor's own values, bit for bit.
+ * @param past [N,…] of one shape, borrowed
+ * @param weights one for each of `past`
+ * @throws OptionError when their numbers differ or no snapshot is given.
+ */
+export function weightedSum(past: readonly Snapshot[], weights: readonly number[]): tf.Tensor {
+  const [newest] = past;
+  if (newest === undefined || past.length !== weights.length) {
+    throw new OptionError(
+      `predictor: expected one weight for each snapshot, at least one; got ${weights.length} for ${past.length}; mend the predictor's weights()`,
+    );
+  }
+  return tf.tidy(() => {
+    let sum: tf.Tensor | undefined;
+    for (const [index, { tensor }] of past.entries()) {
+      const weight = weights[index];
+      if (weight === undefined || weight === 0) continue;
+      const part = weight === 1 ? tensor : tf.mul(tensor, weight);
+      sum = sum === undefined ? part.clone() : tf.add(sum, part);
+    }
+    return sum ?? tf.zerosLike(newest.tensor);
+  });
+}
