@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../../errors.ts';
+import type { AffineCorrection } from './affine.ts';
+import type { ChebyshevOptions } from './chebyshev.ts';
 
 /**
  * The "what" of a cache method: from what a site gave at the last computed steps, what it would give now. The abscissa
@@ -42,7 +44,12 @@ export interface TensorPredictor {
 }
 
 /** Serialisable: what a plan names. `predictorOf` makes it, `parsePredictor` reads it from text. */
-export type PredictorSpec = { readonly name: 'hold' } | { readonly name: 'taylor'; readonly order: number };
+export type PredictorSpec =
+  | { readonly name: 'hold' | 'foca' | 'dmd' }
+  | { readonly name: 'taylor' | 'newton' | 'adams-bashforth'; readonly order: number }
+  | { readonly name: 'hermite'; readonly order: number; readonly scale?: number }
+  | ({ readonly name: 'chebyshev'; readonly degree: number } & ChebyshevOptions)
+  | { readonly name: 'affine'; readonly corrections: readonly AffineCorrection[] };
 
 export function isLinear(predictor: Predictor): predictor is LinearPredictor {
   return 'weights' in predictor;
