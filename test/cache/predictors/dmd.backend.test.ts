@@ -22,6 +22,15 @@ describe('dmd', () => {
     expect(await relativeL2(await predicted(snapshotsOf(EVEN, SHAPE, modes), at), want!.tensor)).toBeLessThan(1e-5);
   });
 
+  it('takes as many exponentials as there are pairs', async () => {
+    const turning = (step: number, row: number, element: number) =>
+      Math.sin(row + 2 * element) + modes(step, row, element) - Math.sin(2 + row + 3 * element) * 0.9 ** step;
+    const [want] = snapshotsOf([20], SHAPE, turning);
+    expect(
+      await relativeL2(await predicted(snapshotsOf(EVEN.slice(0, 4), SHAPE, turning), 20), want!.tensor),
+    ).toBeLessThan(1e-5);
+  });
+
   it('continues straight lines, whose eigenvalues coincide', async () => {
     const line = (step: number, row: number, element: number) => 1 + element + (row - 0.4) * step;
     const [want] = snapshotsOf([20], SHAPE, line);
