@@ -123,6 +123,14 @@ export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
 export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
 export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
+export { parsePredictor, predictorOf } from './cache/predictors/named.ts';
+export type {
+  LinearPredictor,
+  Predictor,
+  PredictorSpec,
+  Snapshot,
+  TensorPredictor,
+} from './cache/predictors/predictor.ts';
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
 export type { CacheCounts, RunCache } from './cache/run-cache.ts';
 export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
