@@ -181,11 +181,23 @@ export type { Distribution, Similarity, SimilaritySummary } from './lab/bench-si
 export { deltaFigure } from './lab/delta-figure.ts';
 export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
+export { frontierFigure, planFigure, type Question, type Sweep, sweepFigure } from './lab/lab-figures.ts';
+export { GRID_NAMES, type GridName, type GridSetting, type LabGrid, labGrid } from './lab/lab-grids.ts';
+export { type LabMethod, samplingOf } from './lab/lab-method.ts';
+export { type LabBatch, type LabOptions, type LabStore, runLab } from './lab/lab-run.ts';
+export {
+  type LabResults,
+  type LabRow,
+  type LabSetting,
+  labTable,
+  type Nearness,
+  type Recognised,
+} from './lab/lab-table.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
-export { countSubjects, type ReportedRun, type SubjectKind } from './lab/subjects.ts';
+export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';

@@ -2,8 +2,8 @@ import { countBlocks, type PlanSetting } from '../cache/plan.ts';
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
 import { deltaCache, featureCache } from '../cache/policies/span-cache.ts';
 import type { CachePolicy } from '../cache/policy.ts';
-import type { SamplerName } from '../schedulers/samplers.ts';
 import { defaultCachedBlocks, FEW_STEPS } from '../cache/stage-planner.ts';
+import type { SamplerName } from '../schedulers/samplers.ts';
 
 /** A way to sample: a number of steps, with a cache or without. */
 export interface SamplingMethod {
