@@ -69,7 +69,7 @@ function withSamplingOptions(command: Command): Command {
     .addOption(
       new Option(
         '--sampler <name>',
-        'default: the checkpoint’s, else ddim; ddpm-original is the DiT demo’s, dpm-solver++ PixArt’s; unipc and deis solve in as few steps',
+        'default: the checkpoint’s, else ddim; ddpm-original is the DiT demo’s, dpm-solver++ PixArt’s',
       ).choices([...SAMPLER_NAMES]),
     )
     .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
