@@ -69,7 +69,8 @@ function fits(site: Site, { depth, keeps }: CachePlan, branches: readonly Branch
   return keeps === 'output' && site.block >= 0 && site.block < depth && branches.includes(site.branch);
 }
 
-function overlap(a: Site, b: Site): boolean {
+/** Whether one of two sites lies in the other, or spans share a block. */
+export function overlap(a: Site, b: Site): boolean {
   if (a.kind === 'branch' && b.kind === 'branch') return sameSite(a, b);
   const [outer, inner] = a.kind === 'branch' ? [b, a] : [a, b];
   if (inner.kind === 'model' || outer.kind === 'model') return true;
