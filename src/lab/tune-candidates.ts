@@ -20,7 +20,13 @@ const PREDICTORS: readonly (readonly [string, PredictorSpec])[] = [
  */
 export function tuneCandidates(evaluations: number, { depth }: Pick<PlanSetting, 'depth'>): readonly LabMethod[] {
   const most = Math.floor(evaluations + 1e-9);
-  return distinct(SOLVERS.flatMap((sampler) => [...plain(sampler, most), ...forecasts(sampler, most), ...fronts(sampler, evaluations, depth)]));
+  return distinct(
+    SOLVERS.flatMap((sampler) => [
+      ...plain(sampler, most),
+      ...forecasts(sampler, most),
+      ...fronts(sampler, evaluations, depth),
+    ]),
+  );
 }
 
 function plain(sampler: SamplerName, most: number): readonly LabMethod[] {
@@ -44,5 +50,7 @@ function fronts(sampler: SamplerName, evaluations: number, depth: number): reado
   const steps = Math.floor(evaluations / (1 - cachedBlocks / depth / 2));
   if (steps < 4) return [];
   const predictor = { name: 'taylor', order: 1 } as const;
-  return [cached(deltaCache({ region: 'front', cachedBlocks, predictor }), sampler, steps, `N_c=${cachedBlocks}, linear`)];
+  return [
+    cached(deltaCache({ region: 'front', cachedBlocks, predictor }), sampler, steps, `N_c=${cachedBlocks}, linear`),
+  ];
 }
