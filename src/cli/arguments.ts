@@ -7,6 +7,14 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+/** Of several, with commas between them. */
+export function wholeNumbers(text: string): readonly number[] {
+  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (!values.every(Number.isSafeInteger))
+    throw new InvalidArgumentError('expected whole numbers with commas between them');
+  return values;
+}
+
 export function finiteNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number');

@@ -1,6 +1,7 @@
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
 import { fasterDiffusion } from '../cache/policies/faster-diffusion.ts';
 import { fora } from '../cache/policies/fora.ts';
+import { forecast } from '../cache/policies/forecast.ts';
 import { pyramidAttentionBroadcast } from '../cache/policies/pyramid-attention-broadcast.ts';
 import { deltaCache, featureCache, type Region, type SpanCacheOptions } from '../cache/policies/span-cache.ts';
 import { taylorSeer } from '../cache/policies/taylor-seer.ts';
@@ -20,6 +21,15 @@ const number: Reader<number> = (text, option) => {
 /** A comma would end the option. */
 const numbers: Reader<readonly number[]> = (text, option) => text.split('+').map((one) => number(one.trim(), option));
 const predictor: Reader<PredictorSpec> = (text) => parsePredictor(text);
+
+function oneOf<T extends string>(...names: readonly T[]): Reader<T> {
+  return (text, option) => {
+    const name = names.find((one) => one === text);
+    if (name === undefined)
+      throw new OptionError(`--cache-option ${option}: expected ${names.join(' or ')}, got ${JSON.stringify(text)}`);
+    return name;
+  };
+}
 
 interface Method {
   readonly options: readonly string[];
@@ -54,6 +64,7 @@ const inRegion = (make: (options: SpanCacheOptions) => CachePolicy, region: Regi
 /** What `--cache` takes by name. */
 const METHODS: ReadonlyMap<string, Method> = new Map([
   ['delta-dit', method(deltaDiT, { ...DELTA_DIT, ...OFFSETS })],
+  ['forecast', method(forecast, { interval: number, predictor, keeps: oneOf('output', 'x0') })],
   ...REGIONS.map((region) => [`delta-cache-${region}`, inRegion(deltaCache, region)] as const),
   ...REGIONS.map((region) => [`feature-cache-${region}`, inRegion(featureCache, region)] as const),
   ['faster-diffusion', method(fasterDiffusion, { keySteps: numbers, interval: number, cachedBlocks: number })],

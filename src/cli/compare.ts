@@ -18,10 +18,12 @@ export async function compared(
   cache: CachePolicy,
   settings: RunSettings,
 ): Promise<Comparison> {
-  painter.pipe.plan({ cache, numInferenceSteps: settings.numInferenceSteps });
+  const { numInferenceSteps, timesteps } = settings;
+  painter.pipe.plan({ cache, numInferenceSteps, timesteps });
   await runJobs(painter, jobs.slice(0, settings.batchSize ?? BATCH_SIZE), {
     ...settings,
     numInferenceSteps: 1,
+    timesteps: undefined,
     quiet: true,
   });
   const uncached = await runJobs(painter, jobs, { ...settings, title: 'Uncached' });

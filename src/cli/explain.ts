@@ -15,7 +15,7 @@ import {
 } from '../index.ts';
 import { DIT_BRANCHES } from '../models/dit-config.ts';
 import { PIXART_BRANCHES } from '../models/pixart-config.ts';
-import { planSettingOf } from '../pipelines/run-options.ts';
+import { planSettingOf } from '../pipelines/run-plan.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 import { type CaptionedCost, captionedCost } from './captioned-cost.ts';
 import { modelPath, refuseUnreadLayout } from './model-options.ts';
@@ -25,6 +25,7 @@ interface ExplainOptions extends PainterOptions {
   readonly class?: readonly string[];
   readonly prompt?: readonly string[];
   readonly steps?: number;
+  readonly timesteps?: readonly number[];
   readonly sampler?: SamplerName;
   readonly cfgScale?: number;
   readonly guidanceScale?: number;
@@ -48,7 +49,7 @@ export async function explain(options: ExplainOptions, policy: CachePolicy | und
         scheduler: checkpoint.scheduler,
         defaults: { ...defaults, ...checkpoint.defaults },
       },
-      { numInferenceSteps: options.steps, sampler: options.sampler },
+      { numInferenceSteps: options.steps, timesteps: options.timesteps, sampler: options.sampler },
     );
     if (policy && !isStatic(policy)) throw undecided(policy.name);
     const plan = policy?.plan(setting) ?? uncachedPlan(setting);

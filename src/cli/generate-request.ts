@@ -92,7 +92,7 @@ function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Par
     numerics: stored.numerics,
     // --count alone counts on from the first seed
     seed: given.count === undefined ? stored.seeds : stored.seeds.slice(0, 1),
-    steps: stored.numInferenceSteps,
+    ...stepsOptions(stored, given),
     ...(given.guidanceScale === undefined ? { cfgScale: stored.guidanceScale } : {}),
     sampler: stored.sampler,
     ...(given.sampler === undefined ? { eta: stored.eta } : {}),
@@ -100,6 +100,11 @@ function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Par
     compare: stored.compare && given.cache !== 'none',
     batchSize: stored.batchSize,
   };
+}
+
+function stepsOptions(stored: StoredSettings, given: Partial<GenerateOptions>): Partial<GenerateOptions> {
+  if (given.steps !== undefined || given.timesteps !== undefined) return {};
+  return stored.timesteps ? { timesteps: stored.timesteps } : { steps: stored.numInferenceSteps };
 }
 
 const SUBJECT_OPTIONS = ['class', 'prompt', 'promptFile', 'embeds'] as const;

@@ -86,8 +86,7 @@ async function describe(
   jobs: readonly Job[],
   say: (text: string) => void,
 ): Promise<{ stored: StoredSettings; description: Description }> {
-  const { steps: numInferenceSteps, cfgScale, guidanceScale: scale, sampler, eta } = options;
-  const given = { numInferenceSteps, guidanceScale: cfgScale ?? scale, sampler, eta, cache: request.policy };
+  const given = { ...samplingOptions(options), cache: request.policy };
   const subjects = request.subjects.map(({ text }) => text);
   const [size = {}, ...others] = distinctSizes(jobs);
   // the seeds are the request's; one is given so that none is drawn
@@ -106,6 +105,10 @@ async function describe(
   return { stored, description };
 }
 
+function samplingOptions({ steps, timesteps, cfgScale, guidanceScale, sampler, eta }: GenerateOptions) {
+  return { numInferenceSteps: steps, timesteps, guidanceScale: cfgScale ?? guidanceScale, sampler, eta };
+}
+
 function samplingOf(
   { request, options, preview, painter }: GenerateRun,
   description: Description,
@@ -115,10 +118,7 @@ function samplingOf(
   const takesNegative = 'prompts' in description && description.negativePrompts.length > 0;
   const negative = takesNegative ? (options.negativePrompt ?? '') : undefined;
   return {
-    numInferenceSteps: options.steps,
-    guidanceScale: options.cfgScale ?? options.guidanceScale,
-    sampler: options.sampler,
-    eta: options.eta,
+    ...samplingOptions(options),
     quiet: options.quiet ?? false,
     batchSize: request.batchSize,
     signal,

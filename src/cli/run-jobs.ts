@@ -26,6 +26,7 @@ export interface Job {
 
 export interface RunSettings {
   readonly numInferenceSteps: number | undefined;
+  readonly timesteps?: readonly number[] | undefined;
   readonly guidanceScale: number | undefined;
   readonly sampler?: SamplerName | undefined;
   readonly eta?: number | undefined;
@@ -119,7 +120,7 @@ async function eachAlone(
 function runBatch(
   painter: Painter,
   batch: readonly Job[],
-  { numInferenceSteps, guidanceScale, sampler, eta, cache, signal }: RunSettings,
+  { numInferenceSteps, timesteps, guidanceScale, sampler, eta, cache, signal }: RunSettings,
   onStep: (event: StepEvent) => Promise<void>,
 ): Promise<Made> {
   const { width, height } = batch[0] ?? {};
@@ -127,7 +128,7 @@ function runBatch(
     batch.map(({ subject }) => subject),
     {
       seed: batch.map(({ seed }) => seed),
-      ...{ numInferenceSteps, guidanceScale, sampler, eta, cache, width, height, signal, onStep },
+      ...{ numInferenceSteps, timesteps, guidanceScale, sampler, eta, cache, width, height, signal, onStep },
     },
   );
 }

@@ -15,6 +15,8 @@ const SAMPLER_TITLES: Readonly<Record<SamplerName, string>> = {
   ddim: 'DDIM',
   ddpm: 'DDPM',
   'dpm-solver++': 'DPM++ 2M',
+  unipc: 'UniPC',
+  deis: 'DEIS',
   lcm: 'LCM',
   'ddpm-original': 'DDPM (DiT)',
   'ddim-original': 'DDIM (DiT)',
@@ -34,6 +36,7 @@ export function settingsOf(
     model: modelName(options, kind),
     ...storedLayout(options),
     ...{ sha256: [...painter.pipe.sha256], numerics, seeds: [...seeds], numInferenceSteps: timesteps.length },
+    ...(options.timesteps === undefined ? {} : { timesteps: [...timesteps] }),
     ...{ guidanceScale, sampler, eta, cache: policy?.name ?? null, cacheOptions: [...(options.cacheOption ?? [])] },
     ...{ compare, batchSize, backend },
   };
@@ -70,6 +73,7 @@ export function settingsOfPicture(
 export function pictureTexts(settings: StoredSettings): Record<string, string> {
   const fields = {
     Steps: settings.numInferenceSteps,
+    ...(settings.timesteps ? { Timesteps: settings.timesteps.join(', ') } : {}),
     Sampler: SAMPLER_TITLES[settings.sampler],
     ...(settings.eta > 0 ? { Eta: settings.eta } : {}),
     'CFG scale': settings.guidanceScale,

@@ -10,6 +10,9 @@ import { MAX_PICTURES } from './seeds.ts';
 /** The keyword of the JSON that holds every setting of a picture. */
 export const SETTINGS_KEYWORD = 'delta-dit';
 
+/** Far more than any model was trained on. */
+const MAX_TIMESTEPS = 100_000;
+
 /** Raised when a reader of today could not repeat a picture from what is written. */
 const FORMAT = 1;
 
@@ -45,6 +48,8 @@ const COMMON = {
   /** Columns of the picture. */
   seeds: z.array(whole).min(1).max(MAX_PICTURES),
   numInferenceSteps: size,
+  /** Where they were given, those of the steps. */
+  timesteps: z.array(whole).min(1).max(MAX_TIMESTEPS).optional(),
   guidanceScale: z.number(),
   sampler: z.enum(SAMPLER_NAMES),
   eta: z.number(),

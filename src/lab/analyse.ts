@@ -58,6 +58,7 @@ export async function analyseDeltas(painter: Painter, options: AnalyseOptions): 
   const described = await painter.describe(subjects, runOf(options, pictures));
   const { timesteps, seeds, eta } = described;
   const blocks = Array.from({ length: depth }, (_, first): Span => ({ first, count: 1 }));
+  checkWhole('cachedBlocks', options.cachedBlocks ?? 0, 0, depth, "the model's blocks");
   const regions = regionSpans(options.cachedBlocks ?? defaultCachedBlocks(timesteps.length, depth), depth);
   await prepareSubjects(painter, subjects, options);
   const readings = await measured(painter, { ...options, batchSize }, [...blocks, ...regions], timesteps.length);

@@ -12,7 +12,7 @@ import { allToPixels, type PixelImage } from './image.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
 import type { DiTRunDescription, GenerationReport } from './report.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
-import { type PlanOptions, planOf, planSettingOf } from './run-options.ts';
+import { type PlanOptions, planOf, planSettingOf } from './run-plan.ts';
 
 export type { DiTGenerateOptions } from './dit-options.ts';
 
@@ -46,7 +46,7 @@ export class DiTPipeline {
     this.sha256 = sha256;
     this.labels = labels;
     const { config } = transformer;
-    this.setting = { config, depth: config.depth, branches: DIT_BRANCHES, labels, scheduler, defaults };
+    this.setting = { config, depth: config.depth, branches: DIT_BRANCHES, labels, scheduler, defaults, sha256 };
   }
 
   /**

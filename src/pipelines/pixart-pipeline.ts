@@ -29,14 +29,8 @@ import { PromptSource } from './prompt-source.ts';
 import type { PixArtReport, PixArtRunDescription } from './report.ts';
 import { resizeAndCrop } from './resize-crop.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
-import {
-  type CheckedRun,
-  checkedRun,
-  type PlanOptions,
-  planOf,
-  planSettingOf,
-  type RunSetting,
-} from './run-options.ts';
+import { type CheckedRun, checkedRun, type RunSetting } from './run-options.ts';
+import { type PlanOptions, planOf, planSettingOf } from './run-plan.ts';
 
 export type { PixArtGenerateOptions } from './pixart-options.ts';
 
@@ -71,7 +65,7 @@ export class PixArtPipeline {
     this.name = name;
     this.sha256 = sha256;
     this.prompts = new PromptSource(name, promptEncoder);
-    this.setting = { depth: transformer.config.depth, branches: PIXART_BRANCHES, scheduler, defaults };
+    this.setting = { depth: transformer.config.depth, branches: PIXART_BRANCHES, scheduler, defaults, sha256 };
   }
 
   /**
@@ -215,8 +209,9 @@ export class PixArtPipeline {
     const { scale } = this.vae;
     const wanted = promptsOf(options);
     const size = sizeOf(config, scale, this.numerics === 'original', options);
+    const painted = { width: size.paintedWidth, height: size.paintedHeight };
     const shape = [wanted.n, size.paintedHeight / scale, size.paintedWidth / scale, config.inChannels] as const;
-    return { wanted, size, run: checkedRun(this.setting, options, { shape, bothHalves: false }) };
+    return { wanted, size, run: checkedRun(this.setting, options, { shape, bothHalves: false, painted }) };
   }
 
   /** The original's DDPM guides three channels (forward_with_cfg), its DPM-Solver and diffusers all. */

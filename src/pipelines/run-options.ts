@@ -1,27 +1,25 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import { CachedBlocks } from '../cache/cached-blocks.ts';
-import { DynamicCache } from '../cache/dynamic-cache.ts';
-import { outputForm } from '../cache/output-form.ts';
-import { type CachePlan, checkPlan, type PlanSetting, uncachedPlan } from '../cache/plan.ts';
-import { type CachePolicy, isStatic } from '../cache/policy.ts';
+import type { CachePlan } from '../cache/plan.ts';
+import type { CachePolicy } from '../cache/policy.ts';
 import type { BlockDelta } from '../cache/record-deltas.ts';
 import type { RunCache } from '../cache/run-cache.ts';
 import { OptionError } from '../errors.ts';
 import type { BlockRunner, BranchName } from '../models/block.ts';
 import type { SamplingDefaults } from '../models/dit-checkpoint.ts';
 import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
-import { addsNoise, createSampler, readsVariance, type SamplerName, samplerOf } from '../schedulers/samplers.ts';
-import type { SchedulerRecord } from '../schedulers/scheduler-config.ts';
+import { addsNoise, createSampler, type SamplerName, samplerOf } from '../schedulers/samplers.ts';
 import { assertShape } from '../shape.ts';
-import { cleanMap } from './clean-latents.ts';
 import { torchNoise } from './noise.ts';
 import type { RunDescription } from './report.ts';
+import { methodOfRun, stepsGiven } from './run-plan.ts';
 import type { StepEvent } from './sample.ts';
 
 /** What every pipeline takes besides what it makes pictures of. */
 export interface RunOptions {
   /** Default: the checkpoint's, else the one of diffusers' pipeline. */
   readonly numInferenceSteps?: number | undefined;
+  /** Instead: the training timesteps of the steps, falling, such as [999, 850, 500]. Not of lcm or the originals. */
+  readonly timesteps?: readonly number[] | undefined;
   /** At most 1 means no guidance. Default: the checkpoint's, else the one of diffusers' pipeline. */
   readonly guidanceScale?: number | undefined;
   /** Default: the one that the checkpoint's scheduler_config.json means, else 'ddim'. */
@@ -53,6 +51,8 @@ export interface RunSetting {
   /** diffusers' scheduler_config.json. */
   readonly scheduler: Readonly<Record<string, unknown>>;
   readonly defaults: SamplingDefaults;
+  /** sha256 of the weights' files, where they are known. */
+  readonly sha256?: readonly string[] | undefined;
 }
 
 /** The options of a run, found to be right, defaults filled in. */
@@ -77,22 +77,31 @@ export interface Draw {
   readonly shape: readonly [number, number, number, number];
   /** Whether the sampler steps both guidance halves, so that each draws noise (see `torchNoise`). */
   readonly bothHalves: boolean;
+  /** Where the model paints more than one size. */
+  readonly painted?: PixelSize | undefined;
 }
 
-/** @throws OptionError for an unknown sampler, steps, eta, seed or cache options out of range; ShapeError for latents. */
+/** In pixels. */
+export interface PixelSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * @throws OptionError for an unknown sampler, steps, timesteps, eta, seed or cache options out of range; ShapeError for
+ * latents.
+ */
 export function checkedRun(setting: RunSetting, options: RunOptions, drawn: Draw): CheckedRun {
-  const { numInferenceSteps = setting.defaults.numInferenceSteps, eta = 0, latents, seed = randomSeed() } = options;
+  const { eta = 0, latents, seed = randomSeed() } = options;
   const { guidanceScale = setting.defaults.guidanceScale, sampler: samplerName = samplerOf(setting.scheduler) } =
     options;
   if (options.cache && options.runBlocks)
     throw new OptionError('cache and runBlocks: expected one of the two, got both');
   if (!Number.isFinite(guidanceScale)) throw new OptionError(`guidanceScale: expected a number, got ${guidanceScale}`);
-  const sampler = createSampler(samplerName, { numInferenceSteps, eta, scheduler: setting.scheduler });
-  const { timesteps } = sampler;
-  const { depth, branches } = setting;
-  const planSetting = { numInferenceSteps: timesteps.length, depth, branches, timesteps };
-  const method = cacheMethod(planSetting, setting.scheduler, options.cache);
-  if (method.predictsModel && readsVariance(samplerName)) throw needsVariance(options.cache, samplerName);
+  const sampler = createSampler(samplerName, { ...stepsGiven(setting, options), eta, scheduler: setting.scheduler });
+  const { painted } = drawn;
+  const planned = { sampler: samplerName, guidanceScale, painted, cache: options.cache };
+  const method = methodOfRun(setting, planned, sampler.timesteps);
   if (latents) assertShape('latents', latents.shape, [...drawn.shape]);
   const draw = torchNoise(seed, drawn.shape[0]);
   return {
@@ -108,50 +117,6 @@ export function checkedRun(setting: RunSetting, options: RunOptions, drawn: Draw
     stepNoise: (wanted) => draw(wanted, drawn.bothHalves && guidanceScale > 1 ? 2 : 1),
     seeds: latents && !addsNoise(samplerName, eta) ? [] : [seed].flat(),
   };
-}
-
-/** A cache method as it is for one run. */
-interface CacheMethod {
-  readonly plan: CachePlan | null;
-  readonly start: () => RunCache;
-  /** Whether some steps do not run the model at all. */
-  readonly predictsModel: boolean;
-}
-
-function cacheMethod(setting: PlanSetting, scheduler: SchedulerRecord, policy: CachePolicy | undefined): CacheMethod {
-  const toClean = cleanMap(scheduler);
-  const clean = (step: number) => toClean(setting.timesteps[step] ?? 0);
-  if (policy && !isStatic(policy)) {
-    const { keeps, model } = policy.begin(setting); // its options are checked before anything is computed
-    const start = () => new DynamicCache(policy.begin(setting), setting.depth, outputForm(keeps, clean));
-    return { plan: null, start, predictsModel: model !== undefined };
-  }
-  const plan = policy ? checkPlan(policy.plan(setting), setting) : uncachedPlan(setting);
-  const predictsModel = plan.steps.some(({ reuse }) => reuse.some(({ kind }) => kind === 'model'));
-  return { plan, start: () => new CachedBlocks(plan, outputForm(plan.keeps, clean)), predictsModel };
-}
-
-function needsVariance(policy: CachePolicy | undefined, sampler: SamplerName): OptionError {
-  return new OptionError(
-    `cache ${policy?.name} skips the whole model, and ${sampler} reads the variance that the model learned at each step; use a sampler that reads none, such as ddim or dpm-solver++`,
-  );
-}
-
-/** Of a run's options, what its plan depends on. */
-export type PlanOptions = Pick<RunOptions, 'numInferenceSteps' | 'sampler' | 'cache'>;
-
-/** What a run's plan is made for. @throws OptionError for an unknown sampler, or steps out of range */
-export function planSettingOf({ depth, branches, scheduler, defaults }: RunSetting, options: PlanOptions): PlanSetting {
-  const { numInferenceSteps = defaults.numInferenceSteps, sampler: name = samplerOf(scheduler) } = options;
-  const sampler = createSampler(name, { numInferenceSteps, scheduler });
-  const { timesteps } = sampler;
-  sampler.dispose();
-  return { numInferenceSteps, depth, branches, timesteps };
-}
-
-/** The plan of a run; null under a method that decides as it runs. @throws OptionError as `generate` */
-export function planOf(setting: RunSetting, options: PlanOptions): CachePlan | null {
-  return cacheMethod(planSettingOf(setting, options), setting.scheduler, options.cache).plan;
 }
 
 function randomSeed(): number {

@@ -5,11 +5,12 @@ import {
   type NoiseLevel,
   noiseLevel,
   type PredictionType,
+  predictEps,
   predictXStart,
   type SampleClipping,
 } from './model-output.ts';
 import { alphasCumprod, LINEAR_SCHEDULE, type NoiseSchedule } from './noise-schedule.ts';
-import type { ModelOutput, NoiseSource, Sampler, StepIndex, Timestep } from './sampler.ts';
+import type { ModelOutput, NoiseSource, Sampler, StepIndex, Steps, Timestep } from './sampler.ts';
 import { spacedTimesteps, type TimestepSpacing } from './timesteps.ts';
 
 /** Of diffusers' DDIMScheduler config; the defaults are those of its DiT folders. */
@@ -33,28 +34,30 @@ export const DDIM_DEFAULTS: DDIMConfig = {
 export class DDIMSampler implements Sampler {
   readonly timesteps: readonly Timestep[];
   private readonly alphas: Float32Array;
-  private readonly stride: number;
+  /** How far a step goes; undefined where it goes to the next timestep of those given. */
+  private readonly stride: number | undefined;
 
   /**
    * @param eta η: 0 adds no noise, 1 as much as DDPM does
-   * @throws OptionError unless 1 ≤ numInferenceSteps ≤ numTrainTimesteps, the first timestep exists and 0 ≤ η ≤ 1.
+   * @throws OptionError unless 1 ≤ steps ≤ numTrainTimesteps and the first timestep exists, or those given fall; and
+   * unless 0 ≤ η ≤ 1.
    */
   constructor(
-    numInferenceSteps: number,
+    steps: Steps,
     private readonly config: DDIMConfig = DDIM_DEFAULTS,
     private readonly eta = 0,
   ) {
     checkEta(eta);
-    this.timesteps = spacedTimesteps(numInferenceSteps, config);
+    this.timesteps = spacedTimesteps(steps, config);
     this.alphas = alphasCumprod(config);
-    this.stride = Math.floor(config.numTrainTimesteps / numInferenceSteps);
+    // diffusers steps back by the stride whatever the spacing
+    this.stride = typeof steps === 'number' ? Math.floor(config.numTrainTimesteps / steps) : undefined;
   }
 
   step(index: StepIndex, { eps: output }: ModelOutput, x: tf.Tensor4D, noise: NoiseSource): tf.Tensor4D {
     const t = this.timesteps[index] ?? 0;
     const alpha = this.alphas[t] ?? 1;
-    // diffusers steps back by the stride whatever the spacing
-    const alphaPrevious = this.alphaAt(t - this.stride);
+    const alphaPrevious = this.alphaAt(this.stride === undefined ? (this.timesteps[index + 1] ?? -1) : t - this.stride);
     return tf.tidy(() => {
       const { predXStart, eps } = this.predictions(output, x, noiseLevel(alpha));
       // drawn at a last step, too, whose σ is 0, as diffusers does
@@ -82,10 +85,7 @@ export class DDIMSampler implements Sampler {
     level: NoiseLevel,
   ): { predXStart: tf.Tensor4D; eps: tf.Tensor4D } {
     const { predictionType: type } = this.config;
-    const { signal, noise } = level;
-    let eps = output;
-    if (type === 'sample') eps = tf.div(tf.sub(x, tf.mul(output, signal)), noise);
-    if (type === 'v_prediction') eps = tf.add(tf.mul(output, signal), tf.mul(x, noise));
+    const eps = predictEps(type, output, x, level);
     // ε is not made anew from the clipped x0 (use_clipped_model_output defaults to false)
     return { predXStart: clipped(predictXStart(type, output, x, level), this.config), eps };
   }

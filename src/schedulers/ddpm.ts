@@ -9,7 +9,7 @@ import {
   type SampleClipping,
 } from './model-output.ts';
 import { alphasCumprod, LINEAR_SCHEDULE, type NoiseSchedule } from './noise-schedule.ts';
-import type { ModelOutput, NoiseSource, Sampler, StepIndex, Timestep } from './sampler.ts';
+import type { ModelOutput, NoiseSource, Sampler, StepIndex, Steps, Timestep } from './sampler.ts';
 import { spacedTimesteps, type TimestepSpacing } from './timesteps.ts';
 
 /** Of diffusers' DDPMScheduler config; the defaults are its own, without clipping. */
@@ -37,12 +37,12 @@ export class DDPMSampler implements Sampler {
   readonly timesteps: readonly Timestep[];
   private readonly alphas: Float32Array;
 
-  /** @throws OptionError unless 1 ≤ numInferenceSteps ≤ numTrainTimesteps and the first timestep exists. */
+  /** @throws OptionError unless 1 ≤ steps ≤ numTrainTimesteps and the first timestep exists, or those given fall. */
   constructor(
-    numInferenceSteps: number,
+    steps: Steps,
     private readonly config: DDPMConfig = DDPM_DEFAULTS,
   ) {
-    this.timesteps = spacedTimesteps(numInferenceSteps, config);
+    this.timesteps = spacedTimesteps(steps, config);
     this.alphas = alphasCumprod(config);
   }
 

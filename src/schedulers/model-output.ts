@@ -26,6 +26,18 @@ export function predictXStart(
   return tf.sub(tf.mul(x, signal), tf.mul(output, noise));
 }
 
+/** The noise ε that a model's output predicts [N,H,W,C]; for an `epsilon` prediction the output itself. */
+export function predictEps(
+  type: PredictionType,
+  output: tf.Tensor4D,
+  x: tf.Tensor4D,
+  { signal, noise }: NoiseLevel,
+): tf.Tensor4D {
+  if (type === 'epsilon') return output;
+  if (type === 'sample') return tf.div(tf.sub(x, tf.mul(output, signal)), noise);
+  return tf.add(tf.mul(output, signal), tf.mul(x, noise));
+}
+
 /** Clipping of x0 in pixel-space models; latents are not clipped. */
 export interface SampleClipping {
   readonly clipSample: boolean;

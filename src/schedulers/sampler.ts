@@ -5,6 +5,9 @@ export type StepIndex = number & { readonly __step?: never };
 /** The noise level a model is told: 999 → 0. */
 export type Timestep = number & { readonly __timestep?: never };
 
+/** How many steps a run has, laid as the scheduler's settings say; or their timesteps themselves, falling. */
+export type Steps = number | readonly Timestep[];
+
 /** What a model says of a noisy latent, guidance applied. */
 export interface ModelOutput {
   /** [N,H,W,C], read as ε or v by the scheduler's prediction type. */

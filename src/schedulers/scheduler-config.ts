@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { CheckpointError } from '../errors.ts';
 import { DDIM_DEFAULTS, type DDIMConfig } from './ddim.ts';
 import { DDPM_DEFAULTS, type DDPMConfig } from './ddpm.ts';
+import { DEIS_DEFAULTS, type DEISConfig } from './deis.ts';
 import { DPM_SOLVER_DEFAULTS, type DPMSolverConfig } from './dpm-solver.ts';
 import { LCM_DEFAULTS, type LCMConfig } from './lcm.ts';
 import type { PredictionType } from './model-output.ts';
 import type { NoiseSchedule } from './noise-schedule.ts';
+import { UNIPC_DEFAULTS, type UniPCConfig } from './unipc.ts';
 
 /** diffusers' scheduler_config.json, of whichever scheduler class. */
 export type SchedulerRecord = Readonly<Record<string, unknown>>;
@@ -43,22 +45,49 @@ const DDPM_SCHEMA = z.object({
   variance_type: z.enum(['fixed_small', 'fixed_large', 'learned_range']).nullable().default('fixed_small'),
   timestep_spacing: SPACINGS.default('leading'),
 });
-const DPM_SOLVER_SCHEMA = z.object({
+const SOLVING = {
   ...STEPPING,
   timestep_spacing: SPACINGS.default('linspace'),
-  algorithm_type: z.literal('dpmsolver++').default('dpmsolver++'),
-  solver_order: z.union([z.literal(1), z.literal(2)]).default(2),
-  solver_type: z.enum(['midpoint', 'heun']).default('midpoint'),
   lower_order_final: z.boolean().default(true),
-  euler_at_final: z.boolean().default(false),
-  final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero'),
-  // −∞, or null where it went through JSON
-  lambda_min_clipped: z.custom<number>((v) => v === Number.NEGATIVE_INFINITY, 'expected −∞').nullish(),
   use_karras_sigmas: z.literal(false).default(false),
   use_exponential_sigmas: z.literal(false).default(false),
   use_beta_sigmas: z.literal(false).default(false),
-  use_lu_lambdas: z.literal(false).default(false),
   use_flow_sigmas: z.literal(false).default(false),
+};
+const SOLVER_ORDER = z.union([z.literal(1), z.literal(2), z.literal(3)]).default(2);
+const FINAL_SIGMA = z.enum(['zero', 'sigma_min']).default('zero');
+// each of diffusers' solvers takes the solver types of the others, and reads its own default in them
+const SOLVER_TYPES = z.enum(['midpoint', 'heun', 'bh1', 'bh2', 'logrho']);
+const DPM_SOLVER_SCHEMA = z.object({
+  ...SOLVING,
+  algorithm_type: z.enum(['dpmsolver++', 'deis']).default('dpmsolver++'),
+  solver_order: z.union([z.literal(1), z.literal(2)]).default(2),
+  solver_type: SOLVER_TYPES.default('midpoint').transform((type) => (type === 'heun' ? type : 'midpoint')),
+  euler_at_final: z.boolean().default(false),
+  final_sigmas_type: FINAL_SIGMA,
+  // −∞, or null where it went through JSON
+  lambda_min_clipped: z.custom<number>((v) => v === Number.NEGATIVE_INFINITY, 'expected −∞').nullish(),
+  use_lu_lambdas: z.literal(false).default(false),
+});
+const UNIPC_SCHEMA = z
+  .object({
+    ...SOLVING,
+    solver_order: SOLVER_ORDER,
+    solver_type: SOLVER_TYPES.default('bh2').transform((type) => (type === 'bh1' ? type : 'bh2')),
+    predict_x0: z.boolean().default(true),
+    disable_corrector: z.array(z.number().int().nonnegative()).default([]),
+    final_sigmas_type: FINAL_SIGMA,
+    solver_p: z.null().default(null),
+  })
+  .refine((c) => c.lower_order_final || c.solver_order === 1 || c.final_sigmas_type === 'sigma_min', {
+    path: ['lower_order_final'],
+    error: 'expected true where final_sigmas_type is zero: only a step of order 1 ends there',
+  });
+const DEIS_SCHEMA = z.object({
+  ...SOLVING,
+  algorithm_type: z.enum(['deis', 'dpmsolver', 'dpmsolver++']).default('deis'),
+  solver_order: SOLVER_ORDER,
+  solver_type: SOLVER_TYPES.default('logrho'),
 });
 
 const LCM_SCHEMA = z
@@ -111,6 +140,34 @@ export function dpmSolverConfig(json: SchedulerRecord): DPMSolverConfig {
     lowerOrderFinal: c.lower_order_final,
     eulerAtFinal: c.euler_at_final,
     finalSigmasType: c.final_sigmas_type,
+  };
+}
+
+/** Settings for UniPC; an empty record gives UNIPC_DEFAULTS. */
+export function unipcConfig(json: SchedulerRecord): UniPCConfig {
+  if (isEmpty(json)) return UNIPC_DEFAULTS;
+  const c = parsed(UNIPC_SCHEMA, json);
+  return {
+    ...stepping(c),
+    timestepSpacing: c.timestep_spacing,
+    solverOrder: c.solver_order,
+    predictX0: c.predict_x0,
+    solverType: c.solver_type,
+    lowerOrderFinal: c.lower_order_final,
+    disableCorrector: c.disable_corrector,
+    finalSigmasType: c.final_sigmas_type,
+  };
+}
+
+/** Settings for DEIS, which knows one solver type; an empty record gives DEIS_DEFAULTS. */
+export function deisConfig(json: SchedulerRecord): DEISConfig {
+  if (isEmpty(json)) return DEIS_DEFAULTS;
+  const c = parsed(DEIS_SCHEMA, json);
+  return {
+    ...stepping(c),
+    timestepSpacing: c.timestep_spacing,
+    solverOrder: c.solver_order,
+    lowerOrderFinal: c.lower_order_final,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The timesteps that a run visits, from noise to image. Every rounding is half to even, as NumPy's and Python's. */
 import { OptionError } from '../errors.ts';
 import { checkSteps, roundHalfEven } from './noise-schedule.ts';
-import type { Timestep } from './sampler.ts';
+import type { Steps, Timestep } from './sampler.ts';
 
 /** diffusers' timestep_spacing and steps_offset (Lin et al., arXiv 2305.08891, Table 2). */
 export interface TimestepSpacing {
@@ -12,10 +12,27 @@ export interface TimestepSpacing {
 }
 
 /**
- * As diffusers' DDIMScheduler and DDPMScheduler: linspace includes timestep 0.
- * @throws OptionError unless 1 ≤ steps ≤ numTrainTimesteps and the first timestep exists.
+ * Timesteps that a caller places.
+ * @throws OptionError unless they are whole numbers that fall strictly, from below numTrainTimesteps to 0 at the least.
  */
-export function spacedTimesteps(steps: number, spacing: TimestepSpacing): Timestep[] {
+export function givenTimesteps(timesteps: readonly Timestep[], numTrainTimesteps: number): Timestep[] {
+  const wrong = timesteps.findIndex(
+    (t, i) => !Number.isInteger(t) || t < 0 || t >= Math.min(timesteps[i - 1] ?? numTrainTimesteps, numTrainTimesteps),
+  );
+  if (timesteps.length > 0 && wrong === -1) return [...timesteps];
+  const [found, before] = [timesteps[wrong], timesteps[wrong - 1]];
+  const got = `${found ?? 'none'}${before === undefined ? '' : ` after ${before}`}`;
+  throw new OptionError(
+    `timesteps: expected whole numbers from ${numTrainTimesteps - 1} down to 0, each below the one before; got ${got}`,
+  );
+}
+
+/**
+ * As diffusers' DDIMScheduler and DDPMScheduler: linspace includes timestep 0.
+ * @throws OptionError unless 1 ≤ steps ≤ numTrainTimesteps and the first timestep exists, or as `givenTimesteps`.
+ */
+export function spacedTimesteps(steps: Steps, spacing: TimestepSpacing): Timestep[] {
+  if (typeof steps !== 'number') return givenTimesteps(steps, spacing.numTrainTimesteps);
   checkSteps(steps, spacing.numTrainTimesteps);
   if (spacing.timestepSpacing === 'trailing') return trailing(steps, spacing);
   if (spacing.timestepSpacing === 'leading') {
@@ -26,11 +43,13 @@ export function spacedTimesteps(steps: number, spacing: TimestepSpacing): Timest
 }
 
 /**
- * As diffusers' DPMSolverMultistepScheduler: leading and linspace lay steps + 1 timesteps and leave timestep 0 out.
+ * As diffusers' DPMSolver-, UniPC- and DEISMultistepScheduler: leading and linspace lay steps + 1 timesteps and leave
+ * timestep 0 out.
  * @throws OptionError as `spacedTimesteps`, and for the one number of steps at which timesteps would repeat.
  */
-export function solverTimesteps(steps: number, spacing: TimestepSpacing): Timestep[] {
+export function solverTimesteps(steps: Steps, spacing: TimestepSpacing): Timestep[] {
   const { numTrainTimesteps, timestepSpacing } = spacing;
+  if (typeof steps !== 'number') return givenTimesteps(steps, numTrainTimesteps);
   checkSteps(steps, timestepSpacing === 'trailing' ? numTrainTimesteps : numTrainTimesteps - 1);
   if (timestepSpacing === 'trailing') return trailing(steps, spacing);
   if (timestepSpacing === 'leading') return leading(steps, Math.floor(numTrainTimesteps / (steps + 1)), 1, spacing);

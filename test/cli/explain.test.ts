@@ -49,6 +49,11 @@ describe('generate --explain of a DiT', () => {
     expect(stdout).not.toContain('caption');
   });
 
+  it('counts the timesteps that are given', async () => {
+    const { stdout } = await explain(DIT, '--timesteps', '999,500,31', '--json');
+    expect(JSON.parse(stdout).plan.steps).toHaveLength(3);
+  });
+
   it('refuses a prompt, and a size', async () => {
     expectRefusal(await explain(DIT, '-p', 'a cat'), /--prompt: .* is a DiT, which paints classes; give --class/);
     expectRefusal(

@@ -28,14 +28,18 @@ afterAll(() => scratch.remove());
 
 describe('generate --from-image', () => {
   const made: [string, string[]][] = [
-    ['a sheet', ['--class', '1', '--class', '5', '--seed', '7', '--seed', '9', '--cfg-scale', '3']],
-    ['a cache', ['--class', '2', '--seed', '7', ...CACHE]],
-    ['a comparison', ['--class', '2', '--seed', '7', ...CACHE, '--compare']],
-    ['fresh noise', ['--class', '2', '--count', '2', '--eta', '0.5', '--numerics', 'diffusers']],
-    ['another sampler', ['--class', '2', '--sampler', 'ddpm-original', '--batch-size', '1', '--count', '2']],
+    ['a sheet', ['--class', '1', '--class', '5', '--steps', '4', '--seed', '7', '--seed', '9', '--cfg-scale', '3']],
+    ['a cache', ['--class', '2', '--steps', '4', '--seed', '7', ...CACHE]],
+    ['a comparison', ['--class', '2', '--steps', '4', '--seed', '7', ...CACHE, '--compare']],
+    ['fresh noise', ['--class', '2', '--steps', '4', '--count', '2', '--eta', '0.5', '--numerics', 'diffusers']],
+    [
+      'another sampler',
+      ['--class', '2', '--steps', '4', '--sampler', 'ddpm-original', '--batch-size', '1', '--count', '2'],
+    ],
+    ['given timesteps', ['--class', '2', '--sampler', 'unipc', '--timesteps', '999,850,300,31', ...CACHE]],
   ];
   it.each(made)('repeats %s to the byte', async (name, args) => {
-    const [first, again] = await twice(name.replace(/ /g, '-'), '-m', model, '--steps', '4', ...args);
+    const [first, again] = await twice(name.replace(/ /g, '-'), '-m', model, ...args);
     expect(readFileSync(again).equals(readFileSync(first))).toBe(true); // the settings in it, too
   });
 
@@ -63,6 +67,23 @@ describe('generate --from-image', () => {
     const other = scratch.path('other.png');
     expect((await repeat(base, '--seed', '8', '--cache', 'none', '-o', other)).code).toBe(0);
     expect(settings(other)).toEqual({ ...settings(base), seeds: [8], cache: null, cacheOptions: [] });
+  });
+
+  it('lets steps beside it win over its timesteps', async () => {
+    const [first, steps, others] = ['placed', 'counted', 'moved'].map((name) => scratch.path(`${name}.png`));
+    const args = ['-m', model, '--class', '1', '--sampler', 'deis', '--timesteps', '900,500,31', '-o', first!];
+    const { stdout } = await generate(...args, '--json');
+    expect(JSON.parse(stdout).report.timesteps).toEqual([900, 500, 31]);
+    expect(settings(first!)).toMatchObject({ numInferenceSteps: 3, timesteps: [900, 500, 31] });
+    expect((await repeat(first!, '--steps', '2', '-o', steps!)).code).toBe(0);
+    expect(settings(steps!)).toMatchObject({ numInferenceSteps: 2, sampler: 'deis' });
+    expect(settings(steps!)).not.toHaveProperty('timesteps');
+    expect((await repeat(first!, '--timesteps', '800, 20', '-o', others!)).code).toBe(0);
+    expect(settings(others!)).toMatchObject({ numInferenceSteps: 2, timesteps: [800, 20] });
+    expectRefusal(
+      await repeat(first!, '--sampler', 'lcm', '-o', scratch.path('lcm.png')),
+      /not lcm; give a number of steps/,
+    );
   });
 
   it('explains the plan of a picture', async () => {

@@ -153,6 +153,20 @@ describe('generate refuses', () => {
     ['no steps', ['--class', '1', '--steps', '0'], /numInferenceSteps: expected a whole number from 1 to 1000, got 0/],
     ['too many steps', ['--class', '1', '--steps', '1001'], /from 1 to 1000, got 1001/],
     ['steps that are no number', ['--class', '1', '--steps', 'abc'], /expected a whole number/],
+    ['timesteps that rise', ['--class', '1', '--timesteps', '500,999'], /timesteps: .*; got 999 after 500/],
+    ['timesteps out of range', ['--class', '1', '--timesteps', '1000,5'], /from 999 down to 0, .*; got 1000/],
+    ['timesteps that are none', ['--class', '1', '--timesteps', '999,,5'], /expected whole numbers with commas/],
+    [
+      'timesteps and steps',
+      ['--class', '1', '--timesteps', '999', '--steps', '1'],
+      /cannot be used with option '--steps/,
+    ],
+    [
+      'timesteps for a sampler that lays its own',
+      ['--class', '1', '--timesteps', '999', '--sampler', 'ddpm-original'],
+      /timesteps: only ddim, ddpm, dpm-solver\+\+, unipc and deis take them, not ddpm-original/,
+    ],
+    ['to explain timesteps that rise', ['--explain', '--timesteps', '5,6'], /timesteps: .*; got 6 after 5/],
     [
       'more blocks than there are',
       ['--class', '1', '--cache', 'delta-dit', '--cache-option', 'cachedBlocks=4'],

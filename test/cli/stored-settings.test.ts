@@ -44,6 +44,7 @@ function madeUpCommon(draws: Draws) {
     numerics: draws.one(['original', 'diffusers'] as const),
     seeds: draws.many(1, 4, () => draws.one([0, 7, 2 ** 32, 2 ** 53 - 1])),
     numInferenceSteps: draws.whole(1, 1000),
+    timesteps: draws.maybe(() => draws.many(1, 4, () => draws.whole(0, 999))),
     guidanceScale: draws.whole(-1000, 1000) / 7,
     sampler: draws.one(SAMPLER_NAMES),
     eta: draws.whole(0, 10) / 10,
@@ -123,6 +124,7 @@ describe('settings in a PNG', () => {
       ...madeUpClasses(new Draws(3)),
       classes: ['heart', 'cat face'],
       numInferenceSteps: 20,
+      timesteps: undefined,
       sampler: 'ddim' as const,
       eta: 0,
       guidanceScale: 3,
@@ -135,6 +137,8 @@ describe('settings in a PNG', () => {
     expect(pictureTexts(settings).parameters).toBe(
       `heart, cat face\nSteps: 20, Sampler: DDIM, CFG scale: 3, Seed: 7, Size: 64x48, Model: "a, b", Cache: delta-dit, Version: delta-dit ${packageVersion()}`,
     );
+    const placed = { ...settings, numInferenceSteps: 2, timesteps: [999, 31], sampler: 'unipc' as const };
+    expect(pictureTexts(placed).parameters).toContain('\nSteps: 2, Timesteps: "999, 31", Sampler: UniPC, CFG scale: 3');
   });
 
   it('tell galleries the negative prompt, too', () => {
@@ -187,6 +191,8 @@ describe('readSettings refuses', () => {
     ['a key twice', () => '{"format":1,"format":1}', /"format" occurs twice/],
     ['no format', ({ format, ...rest }) => rest, /are damaged, .*give the options themselves/],
     ['an unknown sampler', (settings) => ({ ...settings, sampler: 'euler' }), /→ at sampler/],
+    ['timesteps of text', (settings) => ({ ...settings, timesteps: ['999'] }), /→ at timesteps\[0\]/],
+    ['no timestep', (settings) => ({ ...settings, timesteps: [] }), /→ at timesteps/],
     ['half a step', (settings) => ({ ...settings, numInferenceSteps: 2.5 }), /→ at numInferenceSteps/],
     ['a negative seed', (settings) => ({ ...settings, seeds: [-1] }), /→ at seeds\[0\]/],
     ['no class', (settings) => ({ ...settings, classes: [] }), /→ at classes/],

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
+import { OptionError } from '../../src/errors.ts';
 import { type DiTGenerateOptions, DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
 import type { StepEvent } from '../../src/pipelines/sample.ts';
 import { SAMPLER_NAMES } from '../../src/schedulers/samplers.ts';
 import { relativeL2 } from '../support/compare.ts';
+import { expectCleanFailure } from '../support/memory.ts';
 import { loadTinyPipeline, withTinyCheckpoint } from '../support/tiny-dit.ts';
 
 const QUICK = { classLabels: [1, 4], numInferenceSteps: 4, seed: 7 } as const;
@@ -19,6 +21,8 @@ describe('DiTPipeline.generate with a sampler', () => {
     ['ddim', 1, [750, 500, 250, 0]],
     ['ddpm', 0, [750, 500, 250, 0]],
     ['dpm-solver++', 0, [800, 600, 400, 200]],
+    ['unipc', 0, [800, 600, 400, 200]],
+    ['deis', 0, [800, 600, 400, 200]],
     ['ddpm-original', 0, [999, 666, 333, 0]],
     ['ddim-original', 0.5, [750, 500, 250, 0]],
   ] as const)('samples by %s with η %d, the same for a seed', async (sampler, eta, timesteps) => {
@@ -39,7 +43,28 @@ describe('DiTPipeline.generate with a sampler', () => {
     await pipe.generate({ ...QUICK, sampler, onStep });
     expect(distances).toHaveLength(4);
     expect(distances[0]).toBeGreaterThan(0.1);
-    expect(distances[3]).toBeLessThan(1e-4);
+    // DEIS ends at the noise of timestep 0, σ 0.01
+    expect(distances[3]).toBeLessThan(sampler === 'deis' ? 0.1 : 1e-4);
+  });
+
+  it('visits timesteps that are given, under a cache, too', async () => {
+    const timesteps = [999, 850, 500, 100];
+    const { numInferenceSteps: _, ...given } = QUICK;
+    for (const sampler of ['ddim', 'dpm-solver++', 'unipc', 'deis'] as const) {
+      const cache = deltaDiT({ cachedBlocks: 2 });
+      const options = { ...given, timesteps, sampler, cache };
+      const seen: number[] = [];
+      const { report } = await pipe.generate({ ...options, onStep: ({ timestep }) => void seen.push(timestep) });
+      expect([report.timesteps, seen, report.plan?.steps.length]).toEqual([timesteps, timesteps, 4]);
+      expect(pipe.plan(options)).toEqual(report.plan);
+    }
+    const both = { ...QUICK, timesteps };
+    const message = 'numInferenceSteps and timesteps: expected one of the two, got both';
+    await expectCleanFailure(() => pipe.generate(both), OptionError, new RegExp(message));
+    expect(() => pipe.plan(both)).toThrow(message);
+    expect(() => pipe.plan({ timesteps: [3, 4] })).toThrow(/^timesteps: .*got 4 after 3$/);
+    const lcm = { ...given, timesteps, sampler: 'lcm' } as const;
+    await expectCleanFailure(() => pipe.generate(lcm), OptionError, /^timesteps: only ddim, .* take them, not lcm/);
   });
 
   it('takes the steps’ noise from the seed where latents are given, and reports it', async () => {

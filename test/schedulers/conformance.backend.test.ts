@@ -4,6 +4,7 @@ import { torchNoise } from '../../src/pipelines/noise.ts';
 import type { ModelOutput, NoiseSource, Sampler } from '../../src/schedulers/sampler.ts';
 import { addsNoise, createSampler, SAMPLER_NAMES, type SamplerName } from '../../src/schedulers/samplers.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
+import { Draws } from '../support/draws.ts';
 import { madeUpModel } from '../support/made-up-model.ts';
 import { expectNoLeak } from '../support/memory.ts';
 import { noNoise } from '../support/noise.ts';
@@ -16,17 +17,34 @@ interface Case {
   readonly scheduler: Record<string, unknown>;
 }
 
+/** Keys of a scheduler_config.json. */
+const SCHEDULED: Partial<Record<SamplerName, readonly Record<string, unknown>[]>> = {
+  ddpm: [{ variance_type: 'learned_range', clip_sample: false }],
+  unipc: [
+    { solver_order: 3 },
+    { solver_order: 1, solver_type: 'bh1' },
+    { solver_order: 3, solver_type: 'bh1', predict_x0: false, disable_corrector: [0, 2] },
+    { lower_order_final: false, final_sigmas_type: 'sigma_min' },
+  ],
+  deis: [{ solver_order: 1 }, { solver_order: 3 }, { solver_order: 3, lower_order_final: false }],
+};
+
 /** Every sampler, in each of the ways that take other code. */
 const CASES: readonly Case[] = SAMPLER_NAMES.flatMap((name): Case[] => {
   const plain = { name, eta: 0, learned: false, scheduler: {} };
   const learned = { ...plain, learned: true };
   if (name.startsWith('ddim')) return [plain, learned, { ...plain, eta: 0.5 }, { ...plain, eta: 1 }];
-  if (name !== 'ddpm') return [plain, learned];
-  return [plain, learned, { ...learned, scheduler: { variance_type: 'learned_range', clip_sample: false } }];
+  const scheduled = SCHEDULED[name] ?? [];
+  return [plain, learned, ...scheduled.map((scheduler) => ({ ...plain, learned: name === 'ddpm', scheduler }))];
 });
 const SHAPE = [2, 2, 3, 4] as const;
-/** The most steps: the solver ends before timestep 0, LCM has those that it was distilled over. */
-const MOST: Partial<Record<SamplerName, number>> = { 'dpm-solver++': 999, lcm: 50, 'lcm-original': 50 };
+/** The most steps: solvers end before timestep 0, LCM has those that it was distilled over. */
+const MOST: Partial<Record<SamplerName, number>> = {
+  ...{ 'dpm-solver++': 999, unipc: 999, deis: 999 },
+  ...{ lcm: 50, 'lcm-original': 50 },
+};
+const SOLVERS = ['dpm-solver++', 'unipc', 'deis'] as const;
+const isSolver = (name: SamplerName) => SOLVERS.some((solver) => solver === name);
 const most = (name: SamplerName) => MOST[name] ?? 1000;
 const made = ({ name, eta, scheduler }: Case, numInferenceSteps: number) =>
   createSampler(name, { numInferenceSteps, eta, scheduler });
@@ -53,15 +71,18 @@ function fromSeed(sampler: Sampler, seed: number | readonly number[], learned = 
 }
 
 describe.each(CASES)('a sampler: $name, η $eta, learned $learned, $scheduler', (one) => {
-  const counts = [1, 2, 4, 8, 20, 250].filter((steps) => steps < most(one.name));
-  it.each([...counts, most(one.name)])('stays finite to the end in %d steps', async (count) => {
-    const sampler = made(one, count);
-    expect(sampler.timesteps).toHaveLength(count);
-    expect(sampler.timesteps.every((t, i) => i === 0 || t < sampler.timesteps[i - 1]!)).toBe(true);
-    const values = await fromSeed(sampler, 3, one.learned).data();
-    expect(values).toHaveLength(48);
-    expect(values.every(Number.isFinite)).toBe(true);
-  });
+  const longest = isSolver(one.name) && Object.keys(one.scheduler).length > 0 ? 50 : most(one.name);
+  it.each([...[1, 2, 4, 8, 20, 250].filter((steps) => steps < longest), longest])(
+    'stays finite to the end in %d steps',
+    async (count) => {
+      const sampler = made(one, count);
+      expect(sampler.timesteps).toHaveLength(count);
+      expect(sampler.timesteps.every((t, i) => i === 0 || t < sampler.timesteps[i - 1]!)).toBe(true);
+      const values = await fromSeed(sampler, 3, one.learned).data();
+      expect(values).toHaveLength(48);
+      expect(values.every(Number.isFinite)).toBe(true);
+    },
+  );
 
   it('gives the same for a seed, and other latents for another', async () => {
     const [first, again, other] = [3, 3, 4].map((seed) => fromSeed(made(one, 5), seed, one.learned));
@@ -149,14 +170,64 @@ describe('what single samplers ask for', () => {
     expect(noise).toHaveBeenCalledTimes(times);
   });
 
-  it('DPM-Solver++: its steps in order', async () => {
-    await expectNoLeak(() => {
-      const sampler = createSampler('dpm-solver++', { numInferenceSteps: 4 });
+  it.each(SOLVERS)('%s: its steps in order, and a run anew', async (name) => {
+    await expectNoLeak(async () => {
+      const sampler = createSampler(name, { numInferenceSteps: 4 });
       const x = tf.ones([...SHAPE]) as tf.Tensor4D;
-      sampler.step(0, { eps: x }, x, noNoise).dispose();
-      expect(() => sampler.step(2, { eps: x }, x, noNoise)).toThrow(RangeError);
+      const [first, second] = [0, 1].map((index) => sampler.step(index, { eps: x }, x, noNoise));
+      expect(() => sampler.step(3, { eps: x }, x, noNoise)).toThrow(RangeError);
+      const [again, after] = [0, 1].map((index) => sampler.step(index, { eps: x }, x, noNoise));
+      await expectBitEqual(again!, first!);
+      await expectBitEqual(after!, second!);
       sampler.dispose();
-      x.dispose();
+      tf.dispose([x, first, second, again, after]);
     });
   });
+
+  it('UniPC without x0, and with B(h) = h: an end at σ 0, which is NaN in diffusers', async () => {
+    for (const scheduler of [{ predict_x0: false }, { solver_type: 'bh1' }]) {
+      const [plain, other] = [{}, scheduler].map((keys) =>
+        createSampler('unipc', { numInferenceSteps: 1, scheduler: { ...keys, prediction_type: 'epsilon' } }),
+      );
+      const noise = torchNoise(5, SHAPE[0]);
+      const [x, eps] = [noise(SHAPE), noise(SHAPE)];
+      const [want, got] = [plain!, other!].map((sampler) => sampler.step(0, { eps }, x, noNoise));
+      expect(await relativeL2(got!, want!)).toBeLessThan(1e-6);
+      tf.dispose([x, eps, want!, got!]);
+    }
+  });
+});
+
+/** Where a sampler's own spacing, given as a list, is the same run. */
+const SPACED: readonly [SamplerName, Record<string, unknown>][] = [
+  ['ddim', { timestep_spacing: 'leading', clip_sample: false }],
+  ...(['linspace', 'trailing'] as const).map((spacing) => ['ddpm', { timestep_spacing: spacing }] as const),
+  ...SOLVERS.flatMap((name) =>
+    ['leading', 'linspace', 'trailing'].map((spacing) => [name, { timestep_spacing: spacing }] as const),
+  ),
+].map(([name, scheduler]) => [name as SamplerName, scheduler as Record<string, unknown>]);
+
+describe('timesteps that are given', () => {
+  it.each(SPACED)('%s: its own, %p, are the same run', async (name, scheduler) => {
+    const counted = createSampler(name, { numInferenceSteps: 8, scheduler });
+    const given = createSampler(name, { timesteps: counted.timesteps, scheduler });
+    expect(given.timesteps).toEqual(counted.timesteps);
+    await expectBitEqual(fromSeed(given, 3), fromSeed(counted, 3));
+  });
+
+  it.each(['ddim', 'ddpm', ...SOLVERS] as const)(
+    '%s: any that fall give finite latents, and leave nothing behind',
+    async (name) => {
+      const draws = new Draws(11);
+      for (let i = 0; i < 8; i++) {
+        const drawn = draws.many(1, 30, () => draws.whole(1, 999));
+        const timesteps = [...new Set([...drawn, ...draws.one([[], [998, 999], [1, 2, 3]])])].sort((a, b) => b - a);
+        await expectNoLeak(async () => {
+          const last = fromSeed(createSampler(name, { timesteps }), i);
+          expect((await last.data()).every(Number.isFinite)).toBe(true);
+          last.dispose();
+        });
+      }
+    },
+  );
 });

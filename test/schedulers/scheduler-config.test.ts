@@ -4,16 +4,20 @@ import { parseLenientJson } from '../../converters/formats/lenient-json.ts';
 import { CheckpointError } from '../../src/errors.ts';
 import { DDIM_DEFAULTS } from '../../src/schedulers/ddim.ts';
 import { DDPM_DEFAULTS } from '../../src/schedulers/ddpm.ts';
+import { DEIS_DEFAULTS } from '../../src/schedulers/deis.ts';
 import { DPM_SOLVER_DEFAULTS } from '../../src/schedulers/dpm-solver.ts';
 import { LCM_DEFAULTS } from '../../src/schedulers/lcm.ts';
 import { LINEAR_SCHEDULE } from '../../src/schedulers/noise-schedule.ts';
 import {
   ddimConfig,
   ddpmConfig,
+  deisConfig,
   dpmSolverConfig,
   lcmConfig,
   noiseSchedule,
+  unipcConfig,
 } from '../../src/schedulers/scheduler-config.ts';
+import { UNIPC_DEFAULTS } from '../../src/schedulers/unipc.ts';
 import { readDDIMReference } from '../support/ddim-reference.ts';
 
 describe('ddimConfig', () => {
@@ -152,7 +156,7 @@ describe('dpmSolverConfig', () => {
   it.each([
     ['solver_order', 3],
     ['algorithm_type', 'sde-dpmsolver++'],
-    ['solver_type', 'bh2'],
+    ['solver_type', 'bh3'],
     ['use_karras_sigmas', true],
     ['use_flow_sigmas', true],
     ['lambda_min_clipped', -5.1],
@@ -160,6 +164,85 @@ describe('dpmSolverConfig', () => {
   ])('names a setting that is not supported: %s = %p', (name, value) => {
     expect(() => dpmSolverConfig({ [name]: value })).toThrow(CheckpointError);
     expect(() => dpmSolverConfig({ [name]: value })).toThrow(new RegExp(`scheduler_config.json: [^]*${name}`));
+  });
+});
+
+describe('unipcConfig and deisConfig', () => {
+  it('an empty record and missing keys give the class defaults of diffusers', () => {
+    for (const json of [{}, { _class_name: 'any' }]) {
+      expect(unipcConfig(json)).toEqual(UNIPC_DEFAULTS);
+      expect(deisConfig(json)).toEqual(DEIS_DEFAULTS);
+    }
+  });
+
+  it('read every setting', () => {
+    const shared = {
+      solver_order: 3,
+      lower_order_final: false,
+      timestep_spacing: 'trailing',
+      steps_offset: 1,
+      prediction_type: 'v_prediction',
+    };
+    const read = {
+      ...{ solverOrder: 3, lowerOrderFinal: false, timestepSpacing: 'trailing', stepsOffset: 1 },
+      predictionType: 'v_prediction',
+    };
+    const own = {
+      predict_x0: false,
+      solver_type: 'bh1',
+      disable_corrector: [0, 1],
+      final_sigmas_type: 'sigma_min',
+      solver_p: null,
+    };
+    expect(unipcConfig({ ...shared, ...own })).toEqual({
+      ...LINEAR_SCHEDULE,
+      ...read,
+      predictX0: false,
+      solverType: 'bh1',
+      disableCorrector: [0, 1],
+      finalSigmasType: 'sigma_min',
+    });
+    const logRho = { algorithm_type: 'deis', solver_type: 'logrho' };
+    expect(deisConfig({ ...shared, ...logRho })).toEqual({ ...LINEAR_SCHEDULE, ...read });
+  });
+
+  it("read each other's files as diffusers' from_config does: an own default for the other's solver type", () => {
+    const file = join(__dirname, '../fixtures/pixart-scheduler/scheduler_config.json');
+    const json = parseLenientJson(file, readFileSync(file, 'utf8')) as Record<string, unknown>;
+    expect(json).toMatchObject({ solver_type: 'midpoint', algorithm_type: 'dpmsolver++' });
+    expect([unipcConfig(json), deisConfig(json)]).toEqual([UNIPC_DEFAULTS, DEIS_DEFAULTS]);
+    for (const solver_type of ['bh1', 'bh2', 'logrho']) {
+      const read = dpmSolverConfig({ solver_type, algorithm_type: 'deis' });
+      expect(read).toEqual(DPM_SOLVER_DEFAULTS);
+    }
+  });
+
+  const shared: [string, unknown][] = [
+    ['solver_order', 4],
+    ['solver_type', 'bh3'],
+    ['thresholding', true],
+    ['use_karras_sigmas', true],
+    ['use_exponential_sigmas', true],
+    ['use_beta_sigmas', true],
+    ['use_flow_sigmas', true],
+    ['prediction_type', 'flow_prediction'],
+    ['rescale_betas_zero_snr', true],
+  ];
+  it.each([
+    ...shared.map((setting) => [unipcConfig, ...setting] as const),
+    ...shared.map((setting) => [deisConfig, ...setting] as const),
+    [unipcConfig, 'disable_corrector', [-1]] as const,
+    [unipcConfig, 'solver_p', { _class_name: 'DDIMScheduler' }] as const,
+    [unipcConfig, 'lower_order_final', false] as const,
+    [deisConfig, 'algorithm_type', 'sde-dpmsolver++'] as const,
+  ])('%p names a setting that is not supported: %s = %p', (config, name, value) => {
+    expect(() => config({ [name]: value })).toThrow(CheckpointError);
+    expect(() => config({ [name]: value })).toThrow(new RegExp(`scheduler_config.json: [^]*${name}`));
+  });
+
+  it('UniPC takes high orders to the end where that is no σ of 0, and order 1 anywhere', () => {
+    expect(unipcConfig({ lower_order_final: false, final_sigmas_type: 'sigma_min' }).lowerOrderFinal).toBe(false);
+    expect(unipcConfig({ lower_order_final: false, solver_order: 1 }).solverOrder).toBe(1);
   });
 });
 

@@ -3,11 +3,13 @@ import { LCM_DEFAULTS } from '../../src/schedulers/lcm.ts';
 import { LINEAR_SCHEDULE } from '../../src/schedulers/noise-schedule.ts';
 import {
   consistencyTimesteps,
+  givenTimesteps,
   respacedTimesteps,
   solverTimesteps,
   spacedTimesteps,
   stridedTimesteps,
 } from '../../src/schedulers/timesteps.ts';
+import { Draws } from '../support/draws.ts';
 import { readSamplerReference } from '../support/sampler-reference.ts';
 
 const reference = readSamplerReference().timesteps;
@@ -23,9 +25,11 @@ const faults = (timesteps: readonly number[]) =>
   timesteps.filter((t, i) => !Number.isInteger(t) || t < 0 || t > 999 || (i > 0 && t >= timesteps[i - 1]!));
 
 describe('timesteps', () => {
-  it.each(SPACINGS)("of DPM-Solver++ equal diffusers': %s", (name) => {
-    for (const [steps, want] of Object.entries(reference['dpm-solver++'][name])) {
-      expect(solverTimesteps(Number(steps), spacing(name))).toEqual(want);
+  it.each(SPACINGS)("of the solvers equal diffusers': %s", (name) => {
+    for (const solver of ['dpm-solver++', 'unipc', 'deis'] as const) {
+      for (const [steps, want] of Object.entries(reference[solver][name])) {
+        expect(solverTimesteps(Number(steps), spacing(name))).toEqual(want);
+      }
     }
   });
 
@@ -101,5 +105,44 @@ describe('timesteps', () => {
     expect(solverTimesteps(4, spacing('linspace', 1))).toEqual(solverTimesteps(4, spacing('linspace')));
     expect(() => solverTimesteps(999, spacing('leading', 1))).toThrow(/steps_offset 1 would start at timestep 1000/);
     expect(() => spacedTimesteps(1000, spacing('leading', 1))).toThrow(/steps_offset 1 would start at timestep 1000/);
+  });
+});
+
+describe('timesteps that are given', () => {
+  it('are taken if and only if they fall, within the training', () => {
+    const draws = new Draws(4);
+    let taken = 0;
+    for (let i = 0; i < 400; i++) {
+      const list = draws.many(1, 3, () => draws.one([-1, 0, 1, 2, 7.5, 500, 998, 999, 1000, Number.NaN]));
+      if (faults(list).length === 0) {
+        expect(givenTimesteps(list, 1000)).toEqual(list);
+        taken++;
+      } else {
+        expect(() => givenTimesteps(list, 1000)).toThrow(OptionError);
+      }
+    }
+    expect(taken).toBeGreaterThan(20);
+    expect(taken).toBeLessThan(380);
+  });
+
+  it.each([
+    [[], 'none'],
+    [[1000], '1000'],
+    [[999, 850, 850], '850 after 850'],
+    [[500, 999], '999 after 500'],
+    [[500, -1], '-1 after 500'],
+    [[Number.POSITIVE_INFINITY], 'Infinity'],
+  ])('%p are refused, with the first that is wrong', (list, got) => {
+    const message = `timesteps: expected whole numbers from 999 down to 0, each below the one before; got ${got}`;
+    for (const lay of [spacedTimesteps, solverTimesteps])
+      expect(() => lay(list, spacing('leading'))).toThrow(new OptionError(message));
+  });
+
+  it('replace the spacing and its offset, and are copied', () => {
+    const list = [999, 3, 0];
+    const laid = solverTimesteps(list, spacing('leading', 1));
+    expect(laid).toEqual(list);
+    list.pop();
+    expect(laid).toEqual([999, 3, 0]);
   });
 });

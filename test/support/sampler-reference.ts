@@ -10,15 +10,21 @@ export interface SamplerLoop {
   /** Whether the model gives variance logits. */
   readonly learned: boolean;
   readonly timesteps: number[];
+  /** Whether the timesteps were given, instead of their number. */
+  readonly given?: true;
   /** After each step, channels last. */
   readonly latents: number[][];
 }
+
+type SpacedTimesteps = Record<'leading' | 'linspace' | 'trailing', Record<string, number[]>>;
 
 /** What diffusers' schedulers and the original DiT's and PixArt-LCM's sampling compute; written by test/fixtures/make_samplers.py. */
 export interface SamplerReference {
   readonly seed: number;
   readonly timesteps: {
-    readonly 'dpm-solver++': Record<'leading' | 'linspace' | 'trailing', Record<string, number[]>>;
+    readonly 'dpm-solver++': SpacedTimesteps;
+    readonly unipc: SpacedTimesteps;
+    readonly deis: SpacedTimesteps;
     readonly 'ddpm-original': Record<string, number[]>;
     readonly 'ddim-original': Record<string, number[]>;
     readonly lcm: Record<string, number[]>;

@@ -1,0 +1,92 @@
+/** What a cache method does in a run, before the run begins. */
+import { CachedBlocks } from '../cache/cached-blocks.ts';
+import { DynamicCache } from '../cache/dynamic-cache.ts';
+import { outputForm } from '../cache/output-form.ts';
+import { type CachePlan, checkPlan, type PlanSetting, uncachedPlan } from '../cache/plan.ts';
+import { type CachePolicy, isStatic } from '../cache/policy.ts';
+import type { RunCache } from '../cache/run-cache.ts';
+import { OptionError } from '../errors.ts';
+import { createSampler, readsVariance, type SamplerName, type StepsOption, samplerOf } from '../schedulers/samplers.ts';
+import type { SchedulerRecord } from '../schedulers/scheduler-config.ts';
+import { cleanMap } from './clean-latents.ts';
+import type { PixelSize, RunOptions, RunSetting } from './run-options.ts';
+
+/** A cache method as it is for one run. */
+export interface RunMethod {
+  /** Null where it decides as it runs. */
+  readonly plan: CachePlan | null;
+  /** The state of a run, fresh. */
+  readonly start: () => RunCache;
+}
+
+/** @throws OptionError where the method's options do not fit the run, or it cannot serve the sampler */
+export function methodOfRun(
+  setting: RunSetting,
+  options: PlanOptions & { readonly sampler: SamplerName },
+  timesteps: readonly number[],
+): RunMethod {
+  const { cache: policy, sampler } = options;
+  const method = cacheMethod(settingAt(setting, options, timesteps), setting.scheduler, policy);
+  if (method.predictsModel && readsVariance(sampler)) {
+    throw new OptionError(
+      `cache ${policy?.name} skips the whole model, and ${sampler} reads the variance that the model learned at each step; use a sampler that reads none, such as ddim or dpm-solver++`,
+    );
+  }
+  return method;
+}
+
+/** @returns also whether some steps do not run the model at all */
+function cacheMethod(
+  setting: PlanSetting,
+  scheduler: SchedulerRecord,
+  policy: CachePolicy | undefined,
+): RunMethod & { readonly predictsModel: boolean } {
+  const toClean = cleanMap(scheduler);
+  const clean = (step: number) => toClean(setting.timesteps[step] ?? 0);
+  if (policy && !isStatic(policy)) {
+    const { keeps, model } = policy.begin(setting); // its options are checked before anything is computed
+    const start = () => new DynamicCache(policy.begin(setting), setting.depth, outputForm(keeps, clean));
+    return { plan: null, start, predictsModel: model !== undefined };
+  }
+  const plan = policy ? checkPlan(policy.plan(setting), setting) : uncachedPlan(setting);
+  const predictsModel = plan.steps.some(({ reuse }) => reuse.some(({ kind }) => kind === 'model'));
+  return { plan, start: () => new CachedBlocks(plan, outputForm(plan.keeps, clean)), predictsModel };
+}
+
+type PlanRunOptions = Pick<RunOptions, 'numInferenceSteps' | 'timesteps' | 'sampler' | 'guidanceScale' | 'cache'>;
+
+/** Of a run's options, what its plan depends on. */
+export interface PlanOptions extends PlanRunOptions {
+  /** What the model paints, where it paints more than one size: plans that were calibrated at a size ask. */
+  readonly painted?: PixelSize | undefined;
+}
+
+/** What a run's plan is made for. @throws OptionError for an unknown sampler, or steps or timesteps out of range */
+export function planSettingOf(setting: RunSetting, options: PlanOptions): PlanSetting {
+  const { scheduler } = setting;
+  const name = options.sampler ?? samplerOf(scheduler);
+  const sampler = createSampler(name, { ...stepsGiven(setting, options), scheduler });
+  const { timesteps } = sampler;
+  sampler.dispose();
+  return settingAt(setting, { ...options, sampler: name }, timesteps);
+}
+
+function settingAt(
+  { depth, branches, sha256, defaults }: RunSetting,
+  { sampler, guidanceScale = defaults.guidanceScale, painted }: PlanOptions,
+  timesteps: readonly number[],
+): PlanSetting {
+  const run = { sha256, sampler, guidanceScale, ...painted };
+  return { numInferenceSteps: timesteps.length, depth, branches, timesteps, run };
+}
+
+/** The plan of a run; null under a method that decides as it runs. @throws OptionError as `generate` */
+export function planOf(setting: RunSetting, options: PlanOptions): CachePlan | null {
+  return cacheMethod(planSettingOf(setting, options), setting.scheduler, options.cache).plan;
+}
+
+/** The caller's steps or timesteps, else the checkpoint's steps. */
+export function stepsGiven({ defaults }: RunSetting, { numInferenceSteps, timesteps }: StepsOption): StepsOption {
+  if (numInferenceSteps !== undefined || timesteps !== undefined) return { numInferenceSteps, timesteps };
+  return { numInferenceSteps: defaults.numInferenceSteps };
+}
