@@ -72,8 +72,8 @@ export function planSettingOf(setting: RunSetting, options: PlanOptions): PlanSe
 }
 
 function settingAt(
-  { depth, branches, sha256, defaults }: RunSetting,
-  { sampler, guidanceScale = defaults.guidanceScale, painted }: PlanOptions,
+  { depth, branches, sha256 }: RunSetting,
+  { sampler, guidanceScale, painted }: PlanOptions,
   timesteps: readonly number[],
 ): PlanSetting {
   const run = { sha256, sampler, guidanceScale, ...painted };
