@@ -134,9 +134,18 @@ export {
   type BackendReport,
   useBackend,
 } from './backend/select.ts';
+export {
+  artifactJson,
+  type CacheArtifact,
+  hasPlan,
+  type PolynomialArtifact,
+  parseArtifact,
+  type TableArtifact,
+} from './cache/artifact.ts';
 export { type BudgetStages, stagesOfBudget } from './cache/budget.ts';
 export { CachedBlocks } from './cache/cached-blocks.ts';
 export { type PlanCost, planCost } from './cache/cost.ts';
+export { fingerprintOf, type RunFingerprint, type RunIdentity } from './cache/fingerprint.ts';
 export {
   type CachePlan,
   countBlocks,
@@ -145,9 +154,24 @@ export {
   type PlanStep,
   uncachedPlan,
 } from './cache/plan.ts';
+export { type PlanJson, planFromJson, planToJson } from './cache/plan-json.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
+export { type FasterDiffusionOptions, fasterDiffusion } from './cache/policies/faster-diffusion.ts';
+export { type ForaOptions, fora } from './cache/policies/fora.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
+export {
+  type LearningToCacheOptions,
+  learningToCache,
+  type RouterScores,
+} from './cache/policies/learning-to-cache.ts';
+export {
+  type PyramidAttentionBroadcastOptions,
+  pyramidAttentionBroadcast,
+} from './cache/policies/pyramid-attention-broadcast.ts';
+export { type SmoothCacheSchedule, smoothCache } from './cache/policies/smooth-cache.ts';
 export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
+export { tablePolicy } from './cache/policies/table.ts';
+export { type TaylorSeerOptions, taylorSeer } from './cache/policies/taylor-seer.ts';
 export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
 export { parsePredictor, predictorOf } from './cache/predictors/named.ts';
 export type {

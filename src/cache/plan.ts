@@ -1,5 +1,6 @@
 import { OptionError } from '../errors.ts';
 import type { BranchName } from '../models/block.ts';
+import type { RunIdentity } from './fingerprint.ts';
 import type { PredictorSpec } from './predictors/predictor.ts';
 import { type Site, sameSite, siteKey, touchesBlock } from './site.ts';
 
@@ -40,6 +41,8 @@ export interface PlanSetting {
   readonly branches: readonly BranchName[];
   /** What the model is told at each step, 999 → 0. */
   readonly timesteps: readonly number[];
+  /** For plans that are true of some runs only; compared as far as it is known. */
+  readonly run?: RunIdentity | undefined;
 }
 
 /** @throws OptionError when a policy's plan is not one for this run. */

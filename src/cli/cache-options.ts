@@ -9,6 +9,7 @@ import type { CachePolicy } from '../cache/policy.ts';
 import { parsePredictor } from '../cache/predictors/named.ts';
 import type { PredictorSpec } from '../cache/predictors/predictor.ts';
 import { OptionError } from '../errors.ts';
+import { isCacheFile, readCacheFile } from './cache-file.ts';
 
 /** Reads an option's value. @throws OptionError naming the option */
 type Reader<T> = (text: string, option: string) => T;
@@ -77,26 +78,37 @@ const METHODS: ReadonlyMap<string, Method> = new Map([
 export const CACHE_NAMES: readonly string[] = [...METHODS.keys()];
 
 /**
- * `--cache name` with `--cache-option k=v,…`; numbers of a list are joined by `+`.
+ * `--cache name` with `--cache-option k=v,…`, numbers of a list joined by `+`; or `--cache file`, see `readCacheFile`.
  * @returns undefined for `none`
- * @throws OptionError naming the methods, or the options of the method, that exist
+ * @throws OptionError naming the methods, or the options of the method, that exist; FileError or FormatError for a file
  */
-export function cachePolicy(name: string | undefined, pairs: readonly string[]): CachePolicy | undefined {
+export async function cachePolicy(
+  name: string | undefined,
+  pairs: readonly string[],
+): Promise<CachePolicy | undefined> {
   if (name === undefined || name === 'none') {
     if (pairs.length > 0) throw new OptionError(`--cache-option ${pairs.join(',')}: needs --cache with a method`);
     return undefined;
   }
+  if (isCacheFile(name)) {
+    const threshold = optionsOf(name, ['threshold'], pairs).get('threshold');
+    return readCacheFile(name, threshold === undefined ? undefined : number(threshold, 'threshold'));
+  }
   const named = METHODS.get(name);
-  if (!named) throw new OptionError(`--cache: expected none, ${CACHE_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
-  return named.make(optionsOf(name, named, pairs));
+  if (!named) {
+    throw new OptionError(
+      `--cache: expected none, ${CACHE_NAMES.join(', ')}, or a file (.json, .pt, .pth); got ${JSON.stringify(name)}`,
+    );
+  }
+  return named.make(optionsOf(name, named.options, pairs));
 }
 
-function optionsOf(name: string, { options }: Method, pairs: readonly string[]): ReadonlyMap<string, string> {
+function optionsOf(name: string, known: readonly string[], pairs: readonly string[]): ReadonlyMap<string, string> {
   const texts = new Map<string, string>();
   for (const pair of pairs.flatMap((list) => list.split(','))) {
     const [option = '', value = ''] = pair.split('=').map((part) => part.trim());
-    if (!options.includes(option))
-      throw new OptionError(`--cache-option: ${name} takes ${options.join(', ')}; got ${JSON.stringify(option)}`);
+    if (!known.includes(option))
+      throw new OptionError(`--cache-option: ${name} takes ${known.join(', ')}; got ${JSON.stringify(option)}`);
     texts.set(option, value);
   }
   return texts;

@@ -18,8 +18,8 @@ export async function compared(
   cache: CachePolicy,
   settings: RunSettings,
 ): Promise<Comparison> {
-  const { numInferenceSteps, timesteps } = settings;
-  painter.pipe.plan({ cache, numInferenceSteps, timesteps });
+  const { numInferenceSteps, timesteps, sampler, guidanceScale } = settings;
+  painter.pipe.plan({ cache, numInferenceSteps, timesteps, sampler, guidanceScale });
   await runJobs(painter, jobs.slice(0, settings.batchSize ?? BATCH_SIZE), {
     ...settings,
     numInferenceSteps: 1,

@@ -15,7 +15,7 @@ import {
 } from '../index.ts';
 import { DIT_BRANCHES } from '../models/dit-config.ts';
 import { PIXART_BRANCHES } from '../models/pixart-config.ts';
-import { planSettingOf } from '../pipelines/run-plan.ts';
+import { type PlanOptions, planSettingOf } from '../pipelines/run-plan.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 import { type CaptionedCost, captionedCost } from './captioned-cost.ts';
 import { modelPath, refuseUnreadLayout } from './model-options.ts';
@@ -42,22 +42,31 @@ export async function explain(options: ExplainOptions, policy: CachePolicy | und
     const isDiT = checkpoint.pipeline === 'DiTPipeline';
     checkSubjects(checkpoint, named ?? (isDiT ? 'class' : 'prompt'), options);
     const defaults = isDiT ? DIT_DEFAULTS : PIXART_DEFAULTS;
+    const explained = await costOf(checkpoint, options);
     const setting = planSettingOf(
       {
         depth: checkpoint.transformer.config.depth,
         branches: isDiT ? DIT_BRANCHES : PIXART_BRANCHES,
         scheduler: checkpoint.scheduler,
         defaults: { ...defaults, ...checkpoint.defaults },
+        sha256: checkpoint.sha256,
       },
-      { numInferenceSteps: options.steps, timesteps: options.timesteps, sampler: options.sampler },
+      planOptionsOf({ ...checkpoint.defaults, ...options }, explained),
     );
     if (policy && !isStatic(policy)) throw undecided(policy.name);
     const plan = policy?.plan(setting) ?? uncachedPlan(setting);
     const say = options.json ? planJson : planText;
-    console.log(say(policy?.name ?? null, plan, await costOf(checkpoint, options)));
+    console.log(say(policy?.name ?? null, plan, explained));
   } finally {
     await checkpoint.close();
   }
+}
+
+function planOptionsOf(options: ExplainOptions, explained: ExplainedCost): PlanOptions {
+  const { steps: numInferenceSteps, timesteps, sampler, cfgScale: guidanceScale = options.guidanceScale } = options;
+  const isSized = 'caption' in explained;
+  const painted = isSized ? { width: explained.paintedWidth, height: explained.paintedHeight } : undefined;
+  return { numInferenceSteps, timesteps, sampler, guidanceScale, painted };
 }
 
 function undecided(name: string): OptionError {

@@ -73,7 +73,10 @@ function withSamplingOptions(command: Command): Command {
       ).choices([...SAMPLER_NAMES]),
     )
     .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
-    .option('--cache <method>', `none, ${CACHE_NAMES.join(', ')}`)
+    .option(
+      '--cache <method>',
+      `none, ${CACHE_NAMES.join(', ')}, or a file of "calibrate", SmoothCache or Learning-to-Cache`,
+    )
     .option(
       '--cache-option <k=v,…>',
       'of the method, such as interval=2,cachedBlocks=21,stageBound=12 or budget=0.625',

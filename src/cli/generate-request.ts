@@ -68,7 +68,7 @@ export async function requested(given: PictureOptions): Promise<GenerateRequest>
   const options = negativePrompt === undefined ? given : { ...given, negativePrompt };
   const { compare = false, batchSize = BATCH_SIZE } = options;
   if (batchSize < 1) throw new OptionError(`--batch-size: expected at least 1, got ${batchSize}`);
-  const policy = requestedPolicy(options);
+  const policy = await requestedPolicy(options);
   if (compare && !policy) throw new OptionError('--compare: needs a cache method; leave out --cache none');
   const seeds = expandSeeds(options.seed, options.count ?? 1);
   const total = count * seeds.length;
@@ -80,7 +80,11 @@ export async function requested(given: PictureOptions): Promise<GenerateRequest>
   return { options, kind, subjects, refused, seeds, pictures, total, policy, compare, batchSize };
 }
 
-export function requestedPolicy({ cache, cacheOption = [], compare }: PictureOptions): CachePolicy | undefined {
+export function requestedPolicy({
+  cache,
+  cacheOption = [],
+  compare,
+}: PictureOptions): Promise<CachePolicy | undefined> {
   return cachePolicy(cache ?? (compare ? 'delta-dit' : undefined), cacheOption);
 }
 

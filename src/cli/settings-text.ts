@@ -37,7 +37,13 @@ export function settingsOf(
     ...storedLayout(options),
     ...{ sha256: [...painter.pipe.sha256], numerics, seeds: [...seeds], numInferenceSteps: timesteps.length },
     ...(options.timesteps === undefined ? {} : { timesteps: [...timesteps] }),
-    ...{ guidanceScale, sampler, eta, cache: policy?.name ?? null, cacheOptions: [...(options.cacheOption ?? [])] },
+    ...{
+      guidanceScale,
+      sampler,
+      eta,
+      cache: policy ? (options.cache ?? policy.name) : null,
+      cacheOptions: [...(options.cacheOption ?? [])],
+    },
     ...{ compare, batchSize, backend },
   };
   if (!('prompts' in description)) {

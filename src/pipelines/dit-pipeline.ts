@@ -46,7 +46,7 @@ export class DiTPipeline {
     this.sha256 = sha256;
     this.labels = labels;
     const { config } = transformer;
-    this.setting = { config, depth: config.depth, branches: DIT_BRANCHES, labels, scheduler, defaults };
+    this.setting = { config, depth: config.depth, branches: DIT_BRANCHES, labels, scheduler, defaults, sha256 };
   }
 
   /**

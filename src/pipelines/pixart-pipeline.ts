@@ -65,7 +65,7 @@ export class PixArtPipeline {
     this.name = name;
     this.sha256 = sha256;
     this.prompts = new PromptSource(name, promptEncoder);
-    this.setting = { depth: transformer.config.depth, branches: PIXART_BRANCHES, scheduler, defaults };
+    this.setting = { depth: transformer.config.depth, branches: PIXART_BRANCHES, scheduler, defaults, sha256 };
   }
 
   /**
@@ -209,8 +209,9 @@ export class PixArtPipeline {
     const { scale } = this.vae;
     const wanted = promptsOf(options);
     const size = sizeOf(config, scale, this.numerics === 'original', options);
+    const painted = { width: size.paintedWidth, height: size.paintedHeight };
     const shape = [wanted.n, size.paintedHeight / scale, size.paintedWidth / scale, config.inChannels] as const;
-    return { wanted, size, run: checkedRun(this.setting, options, { shape, bothHalves: false }) };
+    return { wanted, size, run: checkedRun(this.setting, options, { shape, bothHalves: false, painted }) };
   }
 
   /** The original's DDPM guides three channels (forward_with_cfg), its DPM-Solver and diffusers all. */

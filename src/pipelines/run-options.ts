@@ -51,6 +51,8 @@ export interface RunSetting {
   /** diffusers' scheduler_config.json. */
   readonly scheduler: Readonly<Record<string, unknown>>;
   readonly defaults: SamplingDefaults;
+  /** sha256 of the weights' files, where they are known. */
+  readonly sha256?: readonly string[] | undefined;
 }
 
 /** The options of a run, found to be right, defaults filled in. */
@@ -75,6 +77,14 @@ export interface Draw {
   readonly shape: readonly [number, number, number, number];
   /** Whether the sampler steps both guidance halves, so that each draws noise (see `torchNoise`). */
   readonly bothHalves: boolean;
+  /** Where the model paints more than one size. */
+  readonly painted?: PixelSize | undefined;
+}
+
+/** In pixels. */
+export interface PixelSize {
+  readonly width: number;
+  readonly height: number;
 }
 
 /**
@@ -89,7 +99,9 @@ export function checkedRun(setting: RunSetting, options: RunOptions, drawn: Draw
     throw new OptionError('cache and runBlocks: expected one of the two, got both');
   if (!Number.isFinite(guidanceScale)) throw new OptionError(`guidanceScale: expected a number, got ${guidanceScale}`);
   const sampler = createSampler(samplerName, { ...stepsGiven(setting, options), eta, scheduler: setting.scheduler });
-  const method = methodOfRun(setting, samplerName, sampler.timesteps, options.cache);
+  const { painted } = drawn;
+  const planned = { sampler: samplerName, guidanceScale, painted, cache: options.cache };
+  const method = methodOfRun(setting, planned, sampler.timesteps);
   if (latents) assertShape('latents', latents.shape, [...drawn.shape]);
   const draw = torchNoise(seed, drawn.shape[0]);
   return {

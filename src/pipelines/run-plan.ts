@@ -9,7 +9,7 @@ import { OptionError } from '../errors.ts';
 import { createSampler, readsVariance, type SamplerName, type StepsOption, samplerOf } from '../schedulers/samplers.ts';
 import type { SchedulerRecord } from '../schedulers/scheduler-config.ts';
 import { cleanMap } from './clean-latents.ts';
-import type { RunOptions, RunSetting } from './run-options.ts';
+import type { PixelSize, RunOptions, RunSetting } from './run-options.ts';
 
 /** A cache method as it is for one run. */
 export interface RunMethod {
@@ -21,13 +21,12 @@ export interface RunMethod {
 
 /** @throws OptionError where the method's options do not fit the run, or it cannot serve the sampler */
 export function methodOfRun(
-  { depth, branches, scheduler }: RunSetting,
-  sampler: SamplerName,
+  setting: RunSetting,
+  options: PlanOptions & { readonly sampler: SamplerName },
   timesteps: readonly number[],
-  policy: CachePolicy | undefined,
 ): RunMethod {
-  const setting = { numInferenceSteps: timesteps.length, depth, branches, timesteps };
-  const method = cacheMethod(setting, scheduler, policy);
+  const { cache: policy, sampler } = options;
+  const method = cacheMethod(settingAt(setting, options, timesteps), setting.scheduler, policy);
   if (method.predictsModel && readsVariance(sampler)) {
     throw new OptionError(
       `cache ${policy?.name} skips the whole model, and ${sampler} reads the variance that the model learned at each step; use a sampler that reads none, such as ddim or dpm-solver++`,
@@ -54,19 +53,31 @@ function cacheMethod(
   return { plan, start: () => new CachedBlocks(plan, outputForm(plan.keeps, clean)), predictsModel };
 }
 
+type PlanRunOptions = Pick<RunOptions, 'numInferenceSteps' | 'timesteps' | 'sampler' | 'guidanceScale' | 'cache'>;
+
 /** Of a run's options, what its plan depends on. */
-export type PlanOptions = Pick<RunOptions, 'numInferenceSteps' | 'timesteps' | 'sampler' | 'cache'>;
+export interface PlanOptions extends PlanRunOptions {
+  /** What the model paints, where it paints more than one size: plans that were calibrated at a size ask. */
+  readonly painted?: PixelSize | undefined;
+}
 
 /** What a run's plan is made for. @throws OptionError for an unknown sampler, or steps or timesteps out of range */
 export function planSettingOf(setting: RunSetting, options: PlanOptions): PlanSetting {
-  const { depth, branches, scheduler } = setting;
-  const sampler = createSampler(options.sampler ?? samplerOf(scheduler), {
-    ...stepsGiven(setting, options),
-    scheduler,
-  });
+  const { scheduler } = setting;
+  const name = options.sampler ?? samplerOf(scheduler);
+  const sampler = createSampler(name, { ...stepsGiven(setting, options), scheduler });
   const { timesteps } = sampler;
   sampler.dispose();
-  return { numInferenceSteps: timesteps.length, depth, branches, timesteps };
+  return settingAt(setting, { ...options, sampler: name }, timesteps);
+}
+
+function settingAt(
+  { depth, branches, sha256 }: RunSetting,
+  { sampler, guidanceScale, painted }: PlanOptions,
+  timesteps: readonly number[],
+): PlanSetting {
+  const run = { sha256, sampler, guidanceScale, ...painted };
+  return { numInferenceSteps: timesteps.length, depth, branches, timesteps, run };
 }
 
 /** The plan of a run; null under a method that decides as it runs. @throws OptionError as `generate` */

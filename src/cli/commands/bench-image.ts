@@ -28,7 +28,7 @@ export function imageCommand(): Command {
 async function image(options: ImageCliOptions, signal: AbortSignal): Promise<void> {
   checkSized(options);
   const { size, batchSize, rounds, steps: numInferenceSteps, quiet, json } = options;
-  const cache = cachePolicy(options.cache, []);
+  const cache = await cachePolicy(options.cache, []);
   const checkpoint = benchCheckpoint(size);
   const backend = await startBackend(options);
   await checkMemory(checkpoint, { pictures: batchSize, guided: true }, memoryLimits(backend), weightCopies(backend));

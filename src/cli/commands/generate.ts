@@ -18,7 +18,7 @@ export function generateCommand(): Command {
 
 async function generate(given: GenerateOptions, command: Command): Promise<void> {
   const { options: wanted, stored } = await resolved(given, command);
-  if (wanted.explain) return explain(wanted, requestedPolicy(wanted));
+  if (wanted.explain) return explain(wanted, await requestedPolicy(wanted));
   const request = await requested(wanted);
   const options = { ...wanted, ...request.options };
   const { kind, pictures, seeds } = request;

@@ -109,7 +109,7 @@ describe('options out of range', () => {
     [fora({ interval: 0 }), /interval: expected a whole number from 1/],
     [taylorSeer({ interval: 1.5 }), /interval: expected a whole number/],
     [taylorSeer({ warmUp: 0 }), /warmUp: expected a whole number from 1/],
-    [taylorSeer({ order: 9 }), /predictor taylor:9/],
+    [taylorSeer({ order: 9 }), /predictor taylor: .* got 9/],
     [fasterDiffusion({ keySteps: [8] }), /keySteps: expected a whole number from 0 to 7/],
     [fasterDiffusion({ interval: 9 }), /interval: expected a whole number from 1 to 8/],
     [fasterDiffusion({ cachedBlocks: 5 }), /cachedBlocks: expected a whole number from 0 to 4/],
