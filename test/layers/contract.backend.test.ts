@@ -20,6 +20,7 @@ import { Decoder } from '../../src/models/autoencoder-decoder.ts';
 import { Encoder } from '../../src/models/autoencoder-encoder.ts';
 import { DiTBlock, FinalLayer } from '../../src/models/dit.ts';
 import type { DiTConfig } from '../../src/models/dit-config.ts';
+import { ClassifierStage, ResidualBlock } from '../../src/models/image-classifier.ts';
 import { PixArtBlock, T2IFinalLayer } from '../../src/models/pixart-block.ts';
 import type { PixArtConfig } from '../../src/models/pixart-config.ts';
 import type { T5EncoderConfig } from '../../src/models/t5-config.ts';
@@ -209,6 +210,11 @@ const SAMPLES: Record<string, Sample> = {
   AutoencoderKLEncoder: { make: (stored) => new Encoder(VAE, stored), inputs: [[2, 4, 6, 3]] },
   'AutoencoderKLEncoder, odd size': { make: (stored) => new Encoder(VAE, stored), inputs: [[2, 5, 7, 3]] },
   AutoencoderKLDecoder: { make: (stored) => new Decoder(VAE, stored), inputs: [[2, 4, 6, 4]] },
+  ResidualBlock: { make: (stored) => new ResidualBlock({ channels: 4 }, stored), inputs: [[2, 4, 6, 4]] },
+  ClassifierStage: {
+    make: (stored) => new ClassifierStage({ inChannels: 3, outChannels: 5, blocks: 2 }, stored),
+    inputs: [[2, 4, 6, 3]],
+  },
 };
 
 function drawIds(shape: Shape): tf.Tensor {
