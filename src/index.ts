@@ -202,6 +202,14 @@ export type { LatencyPair, PairTimes } from './lab/bench-pairs.ts';
 export type { BenchProgress } from './lab/bench-progress.ts';
 export { benchQuality, type MethodPictures, type QualityOptions, type QualityReport } from './lab/bench-quality.ts';
 export type { Distribution, Similarity, SimilaritySummary } from './lab/bench-similarity.ts';
+export {
+  CALIBRATION_METHODS,
+  type CalibrateOptions,
+  type CalibrationMethod,
+  type CalibrationRules,
+  calibrate,
+} from './lab/calibrate.ts';
+export { MAGCACHE_RULE, type MagCacheRule, magCacheSteps, smoothCacheSteps } from './lab/calibrated-schedules.ts';
 export { deltaFigure } from './lab/delta-figure.ts';
 export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { AbortError, DeltaDiTError } from '../errors.ts';
 import { analyseCommand } from './commands/analyse.ts';
 import { benchCommand } from './commands/bench.ts';
+import { calibrateCommand } from './commands/calibrate.ts';
 import { convertCommand } from './commands/convert.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -33,6 +34,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     setupNativeCommand,
     demoCommand,
     analyseCommand,
+    calibrateCommand,
     benchCommand,
     metricsCommand,
     labCommand,

@@ -16,7 +16,7 @@ export function tablePolicy({ method, fingerprint, plan }: TableArtifact): Stati
     name: method,
     madeFor: fingerprint,
     plan: (setting: PlanSetting) => {
-      const differences = [...differencesOf(fingerprint, setting), ...modelDifferences(plan, setting)];
+      const differences = [...new Set([...differencesOf(fingerprint, setting), ...modelDifferences(plan, setting)])];
       if (differences.length === 0) return plan;
       throw new OptionError(
         `cache ${method}: calibrated for another run: ${differences.join('; ')}; calibrate for this one ("delta-dit calibrate"), or sample as that run did`,
