@@ -41,7 +41,7 @@ export function settingsOf(
       guidanceScale,
       sampler,
       eta,
-      cache: policy ? (options.cache ?? policy.name) : null,
+      cache: policy ? (options.cache ?? description.cache) : null,
       cacheOptions: [...(options.cacheOption ?? [])],
     },
     ...{ compare, batchSize, backend },
