@@ -13,7 +13,7 @@ import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
 import { silu } from '../ops/activations.ts';
 import { positionTable } from '../ops/embeddings.ts';
-import { layerNormModulate } from '../ops/layer-norm.ts';
+import { normLinear } from '../ops/linear.ts';
 import { unpatchify } from '../ops/patchify.ts';
 import { assertShape, type Shape } from '../shape.ts';
 import { type Block, type BlockRunner, type Branch, gatedBranch, type Modulation, runAllBlocks } from './block.ts';
@@ -50,12 +50,14 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
       gatedBranch(
         'self',
         (mod) => mod.gateMsa,
-        (x, mod, hooks) => attn.call(layerNormModulate(x, mod.shiftMsa, mod.scaleMsa, NORM_EPS), hooks), // [N,T,D]
+        (x, { shiftMsa: shift, scaleMsa: scale }, options) =>
+          attn.call(x, { norm: { shift, scale, eps: NORM_EPS }, ...options }), // [N,T,D]
       ),
       gatedBranch(
         'mlp',
         (mod) => mod.gateMlp,
-        (x, mod, hooks) => mlp.call(layerNormModulate(x, mod.shiftMlp, mod.scaleMlp, normEps), hooks), // [N,T,D]
+        (x, { shiftMlp: shift, scaleMlp: scale }, options) =>
+          mlp.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
       ),
     ];
   }
@@ -115,7 +117,7 @@ export class FinalLayer extends Composite {
     const [x, c] = inputs as [tf.Tensor3D, tf.Tensor2D];
     return tf.tidy(() => {
       const [shift, scale] = tf.split(this.adaLNModulation.call(silu(c)), 2, 1) as [tf.Tensor2D, tf.Tensor2D]; // [N,D]
-      return this.linear.call(layerNormModulate(x, shift, scale, NORM_EPS)); // [N,T,p·p·C']
+      return normLinear(x, { shift, scale, eps: NORM_EPS }, this.linear.operands); // [N,T,p·p·C']
     });
   }
 
