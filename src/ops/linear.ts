@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../errors.ts';
-import { geluTanh } from './activations.ts';
+import { geluTanh, silu } from './activations.ts';
 import { runFused } from './fused.ts';
 import { joinResidual, layerNormModulate, type ModulatedNorm, type Residual } from './layer-norm.ts';
 
@@ -55,6 +55,19 @@ export function linearResidual(y: tf.Tensor3D, weights: LinearWeights, residual:
   const { x, gate } = residual;
   const fused = fusedLinear({ x: y, residual: x, ...(gate && { gate }) }, weights);
   return fused ?? tf.tidy(() => joinResidual(composedLinear(y, weights), residual));
+}
+
+/**
+ * adaLN's modulation: the linear of silu(c), in `parts` vectors of one width. A seat as the others.
+ * @param c [N,in]
+ * @param weights with a bias
+ * @returns `parts` of [N,out/parts]
+ */
+export function adaLNVectors(c: tf.Tensor2D, weights: LinearWeights, parts: number): tf.Tensor2D[] {
+  const { kernel, bias, dtype } = weights;
+  const operands = { c, kernel, ...(bias && { bias }) };
+  const fused = runFused<tf.Tensor2D[]>('DeltaDitAdaLN', operands, { parts, bfloat16: dtype === 'bfloat16' });
+  return fused ?? tf.tidy(() => tf.split(composedLinear(silu(c), weights), parts, 1));
 }
 
 function fusedLinear<T extends tf.Tensor>(

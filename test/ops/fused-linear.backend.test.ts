@@ -3,6 +3,7 @@ import { BackendError } from '../../src/errors.ts';
 import { geluTanh } from '../../src/ops/activations.ts';
 import { joinResidual, layerNormModulate } from '../../src/ops/layer-norm.ts';
 import {
+  adaLNVectors,
   type LinearWeights,
   linear,
   linearGelu,
@@ -39,6 +40,11 @@ if (globalThis.DELTA_DIT_BACKEND === 'wasm') {
     expect(() => linear(tf.ones([2, 4]), weights)).toThrow(BackendError);
     expect(() => linear(tf.ones([2, 4]), weights)).toThrow('bfloat16 weights need the fused ops');
   });
+}
+
+/** All different, at the cost of drawing a few. */
+function manyTokens([n, t, features]: readonly [number, number, number]): tf.Tensor3D {
+  return tf.tidy(() => tf.sin(tf.mul(randomTensor<tf.Tensor3D>([n, 1, features], 1), randomTensor([n, t, 1], 2))));
 }
 
 function operands([n, t, features, out]: readonly [number, number, number, number]) {
@@ -83,7 +89,8 @@ byEachInstructionSet((isThere) => {
 
   it('agree on 4,096 tokens, more than are packed at a time', async () => {
     if (!isThere()) return;
-    const { x, kernel, bias, norm, stream, gate } = operands([2, 4096, 530, 20]);
+    const { kernel, bias, norm, gate } = operands([2, 1, 530, 20]);
+    const [x, stream] = [manyTokens([2, 4096, 530]), manyTokens([2, 4096, 20])];
     const weights: LinearWeights = { kernel, bias, dtype: 'float32' };
     await expectAgreement(() => normLinear(x, norm, weights));
     await expectAgreement(() => linearResidual(x, weights, { x: stream, gate }));
@@ -95,6 +102,24 @@ byEachInstructionSet((isThere) => {
     const weights: LinearWeights = { kernel: randomTensor([8, 6], 2), bias: randomTensor([6], 3), dtype: 'float32' };
     const x = randomTensor(shape, 1);
     await expectAgreement(() => linear(x, weights));
+  });
+
+  it.each([
+    [1, 1, 6, 6],
+    [2, 37, 12, 6],
+    [2, 300, 1156, 2],
+    [6, 65, 36, 6],
+  ] as const)('adaLNVectors agree on [%d,%d] → %d in %d parts', async (n, features, out, parts) => {
+    if (!isThere()) return;
+    const kernel = randomTensor<tf.Tensor2D>([features, out], 2, features ** -0.5);
+    const c = randomTensor<tf.Tensor2D>([n, features], 1);
+    const weights: LinearWeights = { kernel, bias: randomTensor([out], 3), dtype: 'float32' };
+    const { held, widened } = await roundedToBfloat16(kernel);
+    const joined = (weights: LinearWeights) => () => tf.tidy(() => tf.concat(adaLNVectors(c, weights, parts), 1));
+    await expectAgreement(joined(weights));
+    const half = { ...weights, kernel: held, dtype: 'bfloat16' } as const;
+    await expectAgreement(joined(half), undefined, joined({ ...weights, kernel: widened }));
+    expect(adaLNVectors(c, weights, parts).map(({ shape }) => shape)).toEqual(Array(parts).fill([n, out / parts]));
   });
 
   it('no rows give no rows', () => {
@@ -126,6 +151,7 @@ byEachInstructionSet((isThere) => {
       expect(() => linear(wrong, weights)).toThrow('expected x [...,in] and a kernel [in,out]');
       expect(() => linear(x, { ...weights, bias })).toThrow('expected a bias of as many columns');
       expect(() => normLinear(x, norm, weights)).toThrow('expected x [N,T,D], shift [N,D] and scale [N,D]');
+      expect(() => adaLNVectors(wrong, { ...weights, bias }, 3)).toThrow('expected c [N,in], a kernel [in,out]');
       expect(() => linearResidual(x, weights, { x })).toThrow('expected y [N,T,in], x [N,T,D] and gate [N,D]');
     });
   });
