@@ -13,6 +13,7 @@ export type FusedOp =
   | 'DeltaDitGateResidual'
   | 'DeltaDitLinear'
   | 'DeltaDitGelu'
+  | 'DeltaDitConvert'
   | 'DeltaDitSelfAttention'
   | 'DeltaDitCrossAttention'
   | 'DeltaDitGroupMoments'

@@ -49,6 +49,7 @@ type Kernel = (call: Call) => Tensor | Tensor[];
 const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitLayerNormModulate: (call) => op('DeltaDitLayerNormModulate', call, ['x', 'shift', 'scale'], [eps(call)]),
   DeltaDitGateResidual: (call) => op('DeltaDitGateResidual', call, ['x', 'raw', 'gate']),
+  DeltaDitConvert: (call) => op('DeltaDitConvert', call, ['x'], [count(call, 'from', 'from'), count(call, 'to', 'to')]),
   DeltaDitGelu: (call) => op('DeltaDitGelu', call, ['x']),
   DeltaDitLinear: linear,
   DeltaDitSelfAttention: (call) => op('DeltaDitSelfAttention', call, ['qkv'], [count(call, 'num_heads', 'numHeads')]),
