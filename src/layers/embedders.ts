@@ -34,7 +34,7 @@ export class PatchEmbed extends ParameterLayer {
     return tf.tidy(() => {
       const patches = patchify(single<tf.Tensor4D>(inputs), p); // [N,T,p·p·C]
       const kernel = tf.reshape(this.parameter('proj.kernel'), [p * p * inChannels, hiddenSize]) as tf.Tensor2D;
-      return linear(patches, kernel, this.parameter('proj.bias')); // [N,T,D]
+      return linear(patches, { kernel, bias: this.parameter('proj.bias'), dtype: 'float32' }); // [N,T,D]
     });
   }
 

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
-import { linear, linearGelu } from '../ops/linear.ts';
+import { type LinearWeights, linear, linearGelu } from '../ops/linear.ts';
 import { ParameterLayer } from './parameter-layer.ts';
 import { outputShape, single } from './tensors.ts';
 
@@ -24,15 +24,20 @@ export class Linear extends ParameterLayer {
     super({ ...sizes }, { kernel: [inFeatures, outFeatures], ...(useBias && { bias: [outFeatures] }) }, stored);
   }
 
-  /** @param inputs [..., in] @returns [..., out] */
-  override call<T extends tf.Tensor>(inputs: T | tf.Tensor[]): T {
+  /** What the ops take, borrowed. */
+  get operands(): LinearWeights {
     const { useBias = true } = this.sizes;
-    return linear(single<T>(inputs), this.parameter('kernel'), useBias ? this.parameter('bias') : undefined);
+    return { kernel: this.parameter('kernel'), ...(useBias && { bias: this.parameter('bias') }), dtype: 'float32' };
   }
 
-  /** `call`, then GELU, tanh approximation; the layer must have a bias. */
+  /** @param inputs [..., in] @returns [..., out] */
+  override call<T extends tf.Tensor>(inputs: T | tf.Tensor[]): T {
+    return linear(single<T>(inputs), this.operands);
+  }
+
+  /** `call`, then GELU, tanh approximation. */
   callGelu<T extends tf.Tensor>(x: T): T {
-    return linearGelu(x, this.parameter('kernel'), this.parameter('bias'));
+    return linearGelu(x, this.operands);
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

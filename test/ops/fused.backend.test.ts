@@ -103,9 +103,9 @@ function agreements(isThere: () => boolean): void {
     const out = d + 3;
     const [kernel, bias] = [randomTensor<tf.Tensor2D>([d, out], 2, d ** -0.5), randomTensor<tf.Tensor1D>([out], 3)];
     const kept = x.clone();
-    await expectAgreement(() => linear(x, kernel));
-    await expectAgreement(() => linear(x, kernel, bias));
-    await expectAgreement(() => linearGelu(x, kernel, bias));
+    await expectAgreement(() => linear(x, { kernel, dtype: 'float32' }));
+    await expectAgreement(() => linear(x, { kernel, bias, dtype: 'float32' }));
+    await expectAgreement(() => linearGelu(x, { kernel, bias, dtype: 'float32' }));
     await expectBitEqual(x, kept);
   });
 
@@ -113,7 +113,8 @@ function agreements(isThere: () => boolean): void {
     if (!isThere()) return;
     const x = randomTensor<tf.Tensor3D>([2, 9, 24], 1);
     const [kernel, bias] = [randomTensor<tf.Tensor2D>([24, 37], 2), randomTensor<tf.Tensor1D>([37], 3)];
-    await expectBitEqual(linearGelu(x, kernel, bias), geluTanh(linear(x, kernel, bias)));
+    const weights = { kernel, bias, dtype: 'float32' } as const;
+    await expectBitEqual(linearGelu(x, weights), geluTanh(linear(x, weights)));
   });
 
   it('geluTanh agree, far out and on a scalar too', async () => {
@@ -211,7 +212,7 @@ function agreements(isThere: () => boolean): void {
     await expectNoLeak(() => {
       expect(() => layerNormModulate(x, wrong, wrong, 1e-6)).toThrow('expected x [N,T,D], shift [N,D] and scale [N,D]');
       expect(() => gateResidual(x, x, wrong)).toThrow('expected x [N,T,D], raw [N,T,D] and gate [N,D]');
-      expect(() => linear(x, kernel, bias)).toThrow('expected a bias of as many columns');
+      expect(() => linear(x, { kernel, bias, dtype: 'float32' })).toThrow('expected a bias of as many columns');
       expect(() => selfAttention(x, 3)).toThrow('expected qkv [N,T,3D] with D a multiple of the number of heads');
       expect(() => crossAttention(x, x, 2)).toThrow('expected q [N,T,D] and kv [N,S,2D]');
     });

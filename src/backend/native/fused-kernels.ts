@@ -87,10 +87,11 @@ function linear({ backend, inputs, attrs }: Call): Tensor {
   const plain = (name: string) => ({ name, type: TF_ATTR_BOOL, value: false });
   const attributes = [plain('transpose_a'), plain('transpose_b'), { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }];
   const product = backend.executeSingleOutput('MatMul', attributes, given(inputs, ['x', 'kernel']));
-  if (!inputs.bias) return product;
+  const { bias } = inputs;
+  if (!bias && !attrs.gelu) return product;
   try {
-    const epilogue = attrs.gelu ? 'DeltaDitAddBiasGelu' : 'DeltaDitAddBias';
-    return backend.executeSingleOutput(epilogue, [], [product, inputs.bias]);
+    if (!bias) return backend.executeSingleOutput('DeltaDitGelu', [], [product]);
+    return backend.executeSingleOutput(attrs.gelu ? 'DeltaDitAddBiasGelu' : 'DeltaDitAddBias', [], [product, bias]);
   } finally {
     product.dispose();
   }
