@@ -23,7 +23,8 @@ import type { OpenPixArtOptions } from './open-pixart.ts';
 export type StorageType = 'float32' | 'float16' | 'bfloat16';
 
 type Storage = ManifestComponent['dtype'];
-const STORED_AS: Readonly<Record<StorageType, Storage>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' };
+/** As files name the types. */
+export const STORED_AS: Readonly<Record<StorageType, Storage>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' };
 
 /** A shard holds about this much, as Hugging Face's do. */
 const SHARD_BYTES = 5e9;

@@ -4,16 +4,15 @@ import { openAutoencoder } from '../converters/open-autoencoder.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
+import { assertHolds } from './checkpoint/hold.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
-import type { Numerics } from './models/dit-config.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
+import type { LoadOptions } from './pipelines/load-options.ts';
 import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
-export interface FromPretrainedOptions extends OpenOptions, BackendOptions {
+export interface FromPretrainedOptions extends OpenOptions, LoadOptions, BackendOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
-  /** Overrides the checkpoint's origin. */
-  readonly numerics?: Numerics | undefined;
 }
 
 /** Class labels to pictures. */
@@ -28,20 +27,19 @@ export const DiTPipeline = Object.assign(Pipeline, {
    */
   async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
+    assertHolds(options.dtype);
     const checkpoint = await openDiT(path, options);
     try {
-      return await Pipeline.fromCheckpoint(checkpoint, options.numerics);
+      return await Pipeline.fromCheckpoint(checkpoint, options);
     } finally {
       await checkpoint.close();
     }
   },
 });
 
-export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, BackendOptions {
+export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, LoadOptions, BackendOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
-  /** Overrides the checkpoint's origin. */
-  readonly numerics?: Numerics | undefined;
 }
 
 /** Prompts to pictures. */
@@ -57,9 +55,10 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    */
   async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
+    assertHolds(options.dtype);
     const checkpoint = await openPixArt(path, options);
     try {
-      return await TextPipeline.fromCheckpoint(checkpoint, options.numerics);
+      return await TextPipeline.fromCheckpoint(checkpoint, options);
     } finally {
       await checkpoint.close();
     }
@@ -79,6 +78,7 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  */
 export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
   await useBackend(options.backend, options);
+  assertHolds(options.dtype);
   const opened = await openAutoencoder({ ...options, vae: path });
   try {
     return await AutoencoderKL.fromCheckpoint(opened, options);
@@ -126,6 +126,7 @@ export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
 export { planDeltaDiT, planStages } from './cache/stage-planner.ts';
 export type { ByteSource } from './checkpoint/byte-source.ts';
+export type { WeightDtype } from './checkpoint/hold.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export * from './errors.ts';
@@ -221,6 +222,7 @@ export { TorchGenerator } from './ops/randn.ts';
 export { checkpointMemory, type MemoryRequest } from './pipelines/checkpoint-memory.ts';
 export { DIT_DEFAULTS, type DiTGenerateOptions, type DiTResult } from './pipelines/dit-pipeline.ts';
 export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
+export type { LoadOptions } from './pipelines/load-options.ts';
 export {
   classPainter,
   type Painter,

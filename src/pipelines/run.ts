@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type CacheCounts, CachedBlocks } from '../cache/cached-blocks.ts';
 import { planCost } from '../cache/cost.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import { CheckpointError } from '../errors.ts';
 import type { AutoencoderKLConfig } from '../models/autoencoder-config.ts';
 import type { AutoencoderKL } from '../models/autoencoder-kl.ts';
@@ -43,13 +44,12 @@ export async function paint(
 /** What a run will do, for its report. */
 export function describeRun(
   run: CheckedRun,
-  { model, numerics, cost }: { model: string; numerics: Numerics; cost: ModelCost },
+  { cost, ...loaded }: { model: string; numerics: Numerics; dtype: WeightDtype; cost: ModelCost },
 ): RunDescription {
   const { samplerName, sampler, eta, guidanceScale, seeds, cache, plan, ownRunner } = run;
   return {
-    model,
+    ...loaded,
     backend: tf.getBackend(),
-    numerics,
     sampler: samplerName,
     eta,
     timesteps: sampler.timesteps,

@@ -82,7 +82,22 @@ export function registerFusedKernels(): void {
  * MatMul, not tfjs' BatchMatMulV2: TensorFlow hands the two to different kernels of oneDNN, and for wide products the
  * second takes up to three times as long. The bias, and the GELU, are written into the product.
  */
-function linear({ backend, inputs, attrs }: Call): Tensor {
+function linear(call: Call): Tensor {
+  if (!call.attrs.bfloat16) return linearOfFloats(call);
+  const [from, to] = [2, 0].map((value, i) => ({
+    name: i === 0 ? 'from' : 'to',
+    type: call.backend.binding.TF_ATTR_INT,
+    value,
+  })) as [OpAttribute, OpAttribute];
+  const kernel = call.backend.executeSingleOutput('DeltaDitConvert', [from, to], given(call.inputs, ['kernel']));
+  try {
+    return linearOfFloats({ ...call, inputs: { ...call.inputs, kernel } });
+  } finally {
+    kernel.dispose();
+  }
+}
+
+function linearOfFloats({ backend, inputs, attrs }: Call): Tensor {
   const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = backend.binding;
   const plain = (name: string) => ({ name, type: TF_ATTR_BOOL, value: false });
   const attributes = [plain('transpose_a'), plain('transpose_b'), { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }];

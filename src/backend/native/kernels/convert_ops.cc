@@ -8,7 +8,7 @@ namespace delta_dit {
 
 namespace {
 
-// As src/checkpoint/element-codes.ts numbers them.
+// As src/checkpoint/hold.ts numbers them.
 enum Element : int64_t { kFloat32 = 0, kFloat16 = 1, kBfloat16 = 2 };
 
 // Elements that a task converts.
