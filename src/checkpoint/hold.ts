@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError, OptionError } from '../errors.ts';
 import { elementCount, type Shape } from '../shape.ts';
-import { encodeFloat32, toFloat32 } from './dtypes.ts';
+import { bytesPerElement, encodeFloat32, toFloat32 } from './dtypes.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import type { StoredDtype, StoredTensor } from './stored-tensor.ts';
 
 /**
@@ -33,49 +34,109 @@ export function holdsBfloat16(): boolean {
 }
 
 /**
- * A tensor of the backend from stored elements.
+ * A tensor of the backend from a stored one.
  * @param held bfloat16 only where the last axis is even
- * @returns the tensor, [..., n], or [..., n/2] as bfloat16; and whether the bytes were copied, so that their memory may be
- * used again
+ * @returns [..., n], or float32-typed [..., n/2] as bfloat16
  */
-export function holdTensor(
-  bytes: Uint8Array,
-  dtype: StoredDtype,
-  shape: Shape,
-  held: WeightDtype,
-): { readonly tensor: tf.Tensor; readonly copied: boolean } {
-  const target = held === 'bfloat16' ? [...shape.slice(0, -1), (shape.at(-1) ?? 0) / 2] : [...shape];
-  if (holdsBfloat16() && elementCount(shape) > 0) {
-    const to = held === 'bfloat16' ? 'BF16' : 'F32';
-    if (isConvertible(dtype) && bytes.length % 4 === 0)
-      return { tensor: convert(bytes, dtype, to, target), copied: true };
-    if (held === 'bfloat16') {
-      const narrowed = encodeFloat32(toFloat32(bytes, dtype), 'BF16');
-      return { tensor: convert(narrowed, 'BF16', 'BF16', target), copied: true };
-    }
+export async function holdTensor(stored: StoredTensor, held: WeightDtype, reading: ReadAhead): Promise<tf.Tensor> {
+  const { dtype, shape } = stored;
+  const elements = elementCount(shape);
+  const to = held === 'bfloat16' ? 'BF16' : 'F32';
+  const wholeWords = (elements * bytesPerElement(dtype)) % 4 === 0 && elements > 0;
+  if (holdsBfloat16() && isConvertible(dtype) && wholeWords) {
+    const words = await convertPieces(stored, dtype, to, reading);
+    return reshaped(words, held === 'bfloat16' ? halved(shape) : shape);
   }
-  const tensor = tf.tensor(toFloat32(bytes, dtype), target, 'float32');
+  const bytes = await wholeOf(reading.read(stored));
+  if (held === 'bfloat16') {
+    const narrowed = encodeFloat32(toFloat32(bytes, dtype), 'BF16');
+    return reshaped(convert(narrowed, 'BF16', 'BF16'), halved(shape));
+  }
+  const tensor = tf.tensor(toFloat32(bytes, dtype), [...shape], 'float32');
   handOver(tensor);
-  return { tensor, copied: false };
+  return tensor;
 }
 
 function isConvertible(dtype: StoredDtype): dtype is Convertible {
   return Object.hasOwn(CODES, dtype);
 }
 
-/** Whole words of four bytes to a tensor in memory of its own. */
-function convert(bytes: Uint8Array, from: Convertible, to: Convertible, shape: readonly number[]): tf.Tensor {
-  const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-  return tf.tidy(() => {
-    const words = tf.tensor2d(new Float32Array(buffer, byteOffset, length / 4), [1, length / 4]);
-    return tf.reshape(convertElements(words, from, to), [...shape]);
+function halved(shape: Shape): Shape {
+  return [...shape.slice(0, -1), (shape.at(-1) ?? 0) / 2];
+}
+
+/** @param tensor consumed */
+function reshaped(tensor: tf.Tensor, shape: Shape): tf.Tensor {
+  const view = tf.reshape(tensor, [...shape]);
+  tensor.dispose();
+  return view;
+}
+
+async function wholeOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const piece of pieces) parts.push(piece);
+  const [first] = parts;
+  if (first && parts.length === 1) return first;
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** Words of a stored tensor, each piece converted as it comes. */
+async function convertPieces(
+  stored: StoredTensor,
+  from: Convertible,
+  to: Convertible,
+  reading: ReadAhead,
+): Promise<tf.Tensor> {
+  const words = (elementCount(stored.shape) * bytesPerElement(to)) / 4;
+  let whole: tf.Tensor | undefined;
+  let at = 0;
+  try {
+    for await (const piece of reading.read(stored)) {
+      const converted = (piece.length / bytesPerElement(from)) * (bytesPerElement(to) / 4);
+      if (converted === words) return convert(piece, from, to);
+      whole ??= allocateWords(words);
+      convertInto(whole, at, piece, from, to);
+      at += converted;
+      reading.giveBack(piece);
+    }
+    return whole as tf.Tensor;
+  } catch (error) {
+    whole?.dispose();
+    throw error;
+  }
+}
+
+/** Whole words of four bytes in memory of their own. */
+function convert(bytes: Uint8Array, from: Convertible, to: Convertible): tf.Tensor {
+  return tf.tidy(() => convertElements(tf.reshape(wordsOf(bytes), [1, -1]), from, to));
+}
+
+function convertInto(whole: tf.Tensor, at: number, piece: Uint8Array, from: Convertible, to: Convertible): void {
+  tf.tidy(() => {
+    const inputs = { whole, x: wordsOf(piece), at: tf.scalar(at, 'int32') };
+    tf.engine().runKernel('DeltaDitConvertInto', inputs, { from: CODES[from], to: CODES[to] });
   });
 }
 
+function allocateWords(words: number): tf.Tensor {
+  return tf.tidy(() => tf.engine().runKernel('DeltaDitAllocate', { words: tf.scalar(words, 'int32') }) as tf.Tensor);
+}
+
+/** A view; the backend copies it, or reads it, as it computes. */
+function wordsOf(bytes: Uint8Array): tf.Tensor1D {
+  const { buffer, byteOffset, length } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  return tf.tensor1d(new Float32Array(buffer, byteOffset, length / 4));
+}
+
 /** @param words float32-typed [R,C] @returns [R,2·C] where elements become wider, [R,C/2] where they become narrower */
-function convertElements(words: tf.Tensor2D, from: Convertible, to: Convertible): tf.Tensor2D {
-  const attributes = { from: CODES[from], to: CODES[to] };
-  return tf.engine().runKernel(CONVERT, { x: words }, attributes) as tf.Tensor2D;
+function convertElements(words: tf.Tensor, from: Convertible, to: Convertible): tf.Tensor {
+  return tf.engine().runKernel(CONVERT, { x: words }, { from: CODES[from], to: CODES[to] }) as tf.Tensor;
 }
 
 /**
@@ -85,7 +146,7 @@ function convertElements(words: tf.Tensor2D, from: Convertible, to: Convertible)
 export function widenBfloat16<T extends tf.Tensor>(held: T): T {
   const pairs = held.shape.at(-1) ?? 0;
   return tf.tidy(() => {
-    const rows = tf.reshape(held, [-1, pairs]) as tf.Tensor2D;
+    const rows = tf.reshape(held, [-1, pairs]);
     return tf.reshape(convertElements(rows, 'BF16', 'F32'), [...held.shape.slice(0, -1), 2 * pairs]) as tf.Tensor as T;
   });
 }

@@ -1,68 +1,87 @@
 import { elementCount } from '../shape.ts';
 import { bytesPerElement } from './dtypes.ts';
-import type { StoredTensor } from './stored-tensor.ts';
+import { isDivisible, type StoredTensor } from './stored-tensor.ts';
 
-/** Bytes that are on their way beside those in work. */
-const AHEAD_BYTES = 48 * 2 ** 20;
-/** Below this a buffer of its own costs less than looking for one. */
-const SMALL_BYTES = 64 * 2 ** 10;
+/** Large tensors are read in pieces of so many bytes. */
+const PIECE_BYTES = 4 * 2 ** 20;
+/** Bytes that are on their way beside the piece in work. */
+const AHEAD_BYTES = 3 * PIECE_BYTES;
 
-/** Reads tensors in an order that is known beforehand, the next ones while one is in work, into buffers used again. */
+/** Elements of a tensor that are read together. */
+interface Piece {
+  readonly tensor: StoredTensor;
+  readonly start: number;
+  readonly count: number;
+}
+
+/**
+ * Reads tensors in an order that is known beforehand: the next pieces while one is in work, into buffers used again, so
+ * that neither the disk nor the processor waits and memory holds a few pieces.
+ */
 export class ReadAhead {
-  private waiting: StoredTensor[] = [];
-  private readonly started = new Map<StoredTensor, Promise<Uint8Array>>();
+  private readonly pieces = new Map<StoredTensor, readonly Piece[]>();
+  private readonly waiting: Piece[] = [];
+  private readonly started = new Map<Piece, Promise<Uint8Array>>();
   private aheadBytes = 0;
   private readonly free: Uint8Array[] = [];
 
+  /** @param inPieces whether tensors that can be divided are, where they are large */
+  constructor(private readonly inPieces: boolean) {}
+
   /** Says what will be read, in that order. */
   announce(tensors: readonly StoredTensor[]): void {
-    this.waiting.push(...tensors);
+    for (const tensor of tensors) this.waiting.push(...this.piecesOf(tensor));
   }
 
-  /** The bytes of a tensor, announced or not; they are the caller's until `giveBack`. */
-  async read(tensor: StoredTensor): Promise<Uint8Array> {
-    const bytes = this.started.get(tensor) ?? this.start(tensor);
-    this.started.delete(tensor);
-    this.aheadBytes -= bytesOf(tensor);
-    if (this.waiting[0] === tensor) this.waiting.shift();
+  /** The bytes of a tensor, announced or not, piece by piece; each is the caller's until `giveBack`. */
+  async *read(tensor: StoredTensor): AsyncGenerator<Uint8Array> {
+    for (const piece of this.piecesOf(tensor)) yield await this.readPiece(piece);
+    this.pieces.delete(tensor);
+  }
+
+  /** Lets the memory of a piece be used for another. */
+  giveBack({ buffer }: Uint8Array): void {
+    if (buffer.byteLength === PIECE_BYTES) this.free.push(new Uint8Array(buffer));
+  }
+
+  private readPiece(piece: Piece): Promise<Uint8Array> {
+    const bytes = this.started.get(piece) ?? this.start(piece);
+    if (this.started.delete(piece)) this.aheadBytes -= bytesOf(piece);
+    else if (this.waiting[0] === piece) this.waiting.shift();
     this.startNext();
     return bytes;
   }
 
-  /** Lets the memory of what was read be used for the next. */
-  giveBack({ buffer }: Uint8Array): void {
-    if (buffer.byteLength >= SMALL_BYTES) this.free.push(new Uint8Array(buffer));
-  }
-
   private startNext(): void {
     for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
-      if (this.aheadBytes > 0 && this.aheadBytes + bytesOf(next) > AHEAD_BYTES) return;
-      if (bytesOf(next) > AHEAD_BYTES) return;
+      if (this.aheadBytes + bytesOf(next) > AHEAD_BYTES) return;
       this.waiting.shift();
       const bytes = this.start(next);
       bytes.catch(() => {}); // told when it is asked for
       this.started.set(next, bytes);
+      this.aheadBytes += bytesOf(next);
     }
   }
 
-  private start(tensor: StoredTensor): Promise<Uint8Array> {
-    this.aheadBytes += bytesOf(tensor);
-    return tensor.read(this.takeBuffer(bytesOf(tensor)));
+  private start({ tensor, start, count }: Piece): Promise<Uint8Array> {
+    const whole = count === elementCount(tensor.shape);
+    if (whole || !isDivisible(tensor)) return tensor.read();
+    return tensor.readElements(start, count, this.free.pop() ?? new Uint8Array(PIECE_BYTES));
   }
 
-  /** The smallest that will do. */
-  private takeBuffer(bytes: number): Uint8Array | undefined {
-    if (bytes < SMALL_BYTES) return undefined;
-    const fitting = this.free.filter(({ length }) => length >= bytes);
-    const buffer = fitting.reduce<Uint8Array | undefined>(
-      (least, one) => (least && least.length <= one.length ? least : one),
-      undefined,
-    );
-    if (buffer) this.free.splice(this.free.indexOf(buffer), 1);
-    return buffer;
+  private piecesOf(tensor: StoredTensor): readonly Piece[] {
+    const known = this.pieces.get(tensor);
+    if (known) return known;
+    const total = elementCount(tensor.shape);
+    const most = PIECE_BYTES / bytesPerElement(tensor.dtype);
+    const count = this.inPieces && isDivisible(tensor) ? Math.min(total, most) : total;
+    const starts = Array.from({ length: Math.max(1, Math.ceil(total / count)) }, (_, i) => i * count);
+    const pieces = starts.map((start) => ({ tensor, start, count: Math.min(count, total - start) }));
+    this.pieces.set(tensor, pieces);
+    return pieces;
   }
 }
 
-function bytesOf({ shape, dtype }: StoredTensor): number {
-  return elementCount(shape) * bytesPerElement(dtype);
+function bytesOf({ tensor, count }: Piece): number {
+  return count * bytesPerElement(tensor.dtype);
 }

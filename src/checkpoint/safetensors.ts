@@ -153,7 +153,7 @@ function storedTensors(
       dtype,
       shape,
       read: (into) => reads.read({ begin: dataStart + begin, end: dataStart + end }, into),
-      readElements: (start, count) => source.read(dataStart + begin + start * size, count * size),
+      readElements: (start, count, into) => source.read(dataStart + begin + start * size, count * size, into),
     };
   };
   return new Map(entries.map((entry) => [entry.name, storedTensor(entry)]));

@@ -31,9 +31,9 @@ export interface StoredTensor {
   read(into?: Uint8Array): Promise<Uint8Array>;
   /**
    * `count` elements from the element `start`, in the order of `read`, and none of the others. Absent where the elements
-   * do not lie side by side in the file.
+   * do not lie side by side in the file. @param into as of `read`
    */
-  readElements?(start: number, count: number): Promise<Uint8Array>;
+  readElements?(start: number, count: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A tensor of which a piece can be read alone. */

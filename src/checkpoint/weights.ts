@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../errors.ts';
 import { type Shape, sameShape } from '../shape.ts';
-import { assertHolds, holdTensor, outOfMemory, type WeightDtype } from './hold.ts';
+import { assertHolds, holdsBfloat16, holdTensor, outOfMemory, type WeightDtype } from './hold.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { StoredTensor, TensorArchive } from './stored-tensor.ts';
 
@@ -28,7 +28,7 @@ export class WeightScope {
  */
 export class Weights {
   private readonly loaded = new Map<string, { readonly tensor: tf.Tensor; readonly shape: Shape }>();
-  private readonly reading = new ReadAhead();
+  private readonly reading = new ReadAhead(holdsBfloat16());
 
   /**
    * @param dtype of what may be held in 16 bits (see `Parametrised.bfloat16Parameters`); the rest is float32
@@ -76,12 +76,9 @@ export class Weights {
   }
 
   private async loadTensor(stored: StoredTensor, held: WeightDtype): Promise<void> {
-    const { name, dtype, shape } = stored;
+    const { name, shape } = stored;
     try {
-      const bytes = await this.reading.read(stored);
-      const { tensor, copied } = holdTensor(bytes, dtype, shape, held);
-      this.loaded.set(name, { tensor, shape });
-      if (copied) this.reading.giveBack(bytes);
+      this.loaded.set(name, { tensor: await holdTensor(stored, held, this.reading), shape });
     } catch (cause) {
       throw outOfMemory(`${this.archive.name}: ${name}`, stored, held, cause) ?? cause;
     }

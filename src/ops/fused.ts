@@ -14,6 +14,8 @@ export type FusedOp =
   | 'DeltaDitLinear'
   | 'DeltaDitGelu'
   | 'DeltaDitConvert'
+  | 'DeltaDitConvertInto'
+  | 'DeltaDitAllocate'
   | 'DeltaDitSelfAttention'
   | 'DeltaDitCrossAttention'
   | 'DeltaDitGroupMoments'

@@ -87,29 +87,70 @@ void* create(TF_OpKernelConstruction* construction) {
 }
 void destroy(void* conversion) { delete static_cast<Conversion*>(conversion); }
 
+bool is_known(Conversion conversion) {
+  return conversion.from >= kFloat32 && conversion.from <= kBfloat16 &&
+         (conversion.to == kFloat32 || conversion.to == kBfloat16);
+}
+
+// Words that `words` become; 0 where a word would be half filled.
+size_t converted_words(Conversion conversion, size_t words) {
+  const bool from_halves = conversion.from != kFloat32, to_halves = conversion.to != kFloat32;
+  if (from_halves == to_halves) return words;
+  return from_halves ? 2 * words : words % 2 == 0 ? words / 2 : 0;
+}
+
 // Always into memory of its own: the input's may be read into again.
 void convert(void* attributes, TF_OpKernelContext* context) {
   const Conversion conversion = *static_cast<Conversion*>(attributes);
   Call call(context);
   const Tensor x(call.input(0));
-  const bool from_halves = conversion.from != kFloat32, to_halves = conversion.to != kFloat32;
-  const bool known = conversion.from >= kFloat32 && conversion.from <= kBfloat16 &&
-                     (conversion.to == kFloat32 || conversion.to == kBfloat16);
-  if (!call.require(known && x.rank() == 2 && (from_halves || !to_halves || x.dim(1) % 2 == 0),
+  const size_t columns = converted_words(conversion, x.dim(1));
+  if (!call.require(is_known(conversion) && x.rank() == 2 && (columns > 0 || x.size() == 0),
                     "convert: expected a matrix, with an even number of columns where they become bfloat16")) {
     return;
   }
-  const size_t columns = from_halves == to_halves ? x.dim(1) : from_halves ? 2 * x.dim(1) : x.dim(1) / 2;
   const Tensor out(call.output(0, {x.dim(0), columns}));
   if (!out.data()) return;
   convert_elements(conversion, x.data(), out.data(), x.size());
+}
+
+int32_t int_input(const Tensor& tensor) { return *reinterpret_cast<const int32_t*>(tensor.data()); }
+
+// Memory for so many words, which nobody has written yet.
+void allocate(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  const Tensor words(call.input(0));
+  if (!call.require(words.size() == 1 && int_input(words) > 0, "allocate: expected a number of words")) return;
+  const Tensor out(call.output(0, {static_cast<size_t>(int_input(words))}));
+}
+
+// A piece of a tensor, converted into its place in the whole, which nobody reads yet.
+void convert_into(void* attributes, TF_OpKernelContext* context) {
+  const Conversion conversion = *static_cast<Conversion*>(attributes);
+  Call call(context);
+  const Tensor whole(call.input(0)), x(call.input(1)), at(call.input(2));
+  const size_t words = converted_words(conversion, x.size());
+  const bool fits = at.size() == 1 && int_input(at) >= 0 && int_input(at) + words <= whole.size();
+  if (!call.require(is_known(conversion) && words > 0 && fits, "convert: expected a piece that lies in the whole")) return;
+  convert_elements(conversion, x.data(), whole.data() + int_input(at), x.size());
+  call.output_in_place(0, whole);
 }
 
 }  // namespace
 
 bool register_convert_ops(const Status& status) {
   return register_op(
-      {"DeltaDitConvert", {"x: float"}, {"out: float"}, {"from: int", "to: int"}, create, convert, destroy}, status);
+             {"DeltaDitConvert", {"x: float"}, {"out: float"}, {"from: int", "to: int"}, create, convert, destroy},
+             status) &&
+         register_op({"DeltaDitAllocate", {"words: int32"}, {"out: float"}, {}, nullptr, allocate, nullptr}, status) &&
+         register_op({"DeltaDitConvertInto",
+                      {"whole: float", "x: float", "at: int32"},
+                      {"out: float"},
+                      {"from: int", "to: int"},
+                      create,
+                      convert_into,
+                      destroy},
+                     status);
 }
 
 }  // namespace delta_dit
