@@ -99,9 +99,8 @@ async function convertPieces(
   try {
     for await (const piece of reading.read(stored)) {
       const converted = (piece.length / bytesPerElement(from)) * (bytesPerElement(to) / 4);
-      if (converted === words) return convert(piece, from, to);
-      whole ??= allocateWords(words);
-      convertInto(whole, at, piece, from, to);
+      if (converted === words) whole = convert(piece, from, to);
+      else convertInto((whole ??= allocateWords(words)), at, piece, from, to);
       at += converted;
       reading.giveBack(piece);
     }

@@ -4,6 +4,8 @@ import { isDivisible, type StoredTensor } from './stored-tensor.ts';
 
 /** Large tensors are read in pieces of so many bytes. */
 const PIECE_BYTES = 4 * 2 ** 20;
+/** Below this, memory of its own costs less than a buffer of a piece's size. */
+const SMALL_BYTES = 64 * 2 ** 10;
 /** Bytes that are on their way beside the piece in work. */
 const AHEAD_BYTES = 3 * PIECE_BYTES;
 
@@ -63,10 +65,19 @@ export class ReadAhead {
     }
   }
 
-  private start({ tensor, start, count }: Piece): Promise<Uint8Array> {
-    const whole = count === elementCount(tensor.shape);
-    if (whole || !isDivisible(tensor)) return tensor.read();
-    return tensor.readElements(start, count, this.free.pop() ?? new Uint8Array(PIECE_BYTES));
+  private async start(piece: Piece): Promise<Uint8Array> {
+    const { tensor, start, count } = piece;
+    const into = this.bufferFor(piece);
+    const divided = count < elementCount(tensor.shape) && isDivisible(tensor);
+    const bytes = await (divided ? tensor.readElements(start, count, into) : tensor.read(into));
+    if (into && bytes.buffer !== into.buffer) this.giveBack(into);
+    return bytes;
+  }
+
+  private bufferFor(piece: Piece): Uint8Array | undefined {
+    const bytes = bytesOf(piece);
+    if (!this.inPieces || bytes < SMALL_BYTES || bytes > PIECE_BYTES) return undefined;
+    return this.free.pop() ?? new Uint8Array(PIECE_BYTES);
   }
 
   private piecesOf(tensor: StoredTensor): readonly Piece[] {

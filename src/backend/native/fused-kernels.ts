@@ -17,8 +17,6 @@ export interface NodeBackend extends KernelBackend {
     readonly TF_ATTR_INT: number;
     readonly TF_ATTR_FLOAT: number;
     readonly TF_ATTR_BOOL: number;
-    readonly TF_ATTR_TYPE: number;
-    readonly TF_FLOAT: number;
   };
   readonly isUsingGpuDevice: boolean;
   executeSingleOutput(op: string, attributes: readonly OpAttribute[], inputs: readonly TensorInfo[]): Tensor;
@@ -45,7 +43,7 @@ interface Call {
 
 type Kernel = (call: Call) => Tensor | Tensor[];
 
-/** What stands behind each seat in src/ops: an op of our addon, or several around TensorFlow's MatMul. */
+/** What stands behind each seat in src/ops: an op of our addon. */
 const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitLayerNormModulate: (call) => op('DeltaDitLayerNormModulate', call, ['x', 'shift', 'scale'], [eps(call)]),
   DeltaDitGateResidual: (call) => op('DeltaDitGateResidual', call, ['x', 'raw', 'gate']),
@@ -80,38 +78,25 @@ export function registerFusedKernels(): void {
   }
 }
 
-/**
- * MatMul, not tfjs' BatchMatMulV2: TensorFlow hands the two to different kernels of oneDNN, and for wide products the
- * second takes up to three times as long. The bias, and the GELU, are written into the product.
- */
-function linear(call: Call): Tensor {
-  if (!call.attrs.bfloat16) return linearOfFloats(call);
-  const [from, to] = [2, 0].map((value, i) => ({
-    name: i === 0 ? 'from' : 'to',
-    type: call.backend.binding.TF_ATTR_INT,
-    value,
-  })) as [OpAttribute, OpAttribute];
-  const kernel = call.backend.executeSingleOutput('DeltaDitConvert', [from, to], given(call.inputs, ['kernel']));
-  try {
-    return linearOfFloats({ ...call, inputs: { ...call.inputs, kernel } });
-  } finally {
-    kernel.dispose();
-  }
-}
+/** What a linear may be given beside its input and kernel, in the order of the op's list: one attribute for each group. */
+const LINEAR_INPUTS = { bias: ['bias'], norm: ['shift', 'scale'], residual: ['residual'], gate: ['gate'] } as const;
 
-function linearOfFloats({ backend, inputs, attrs }: Call): Tensor {
-  const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = backend.binding;
-  const plain = (name: string) => ({ name, type: TF_ATTR_BOOL, value: false });
-  const attributes = [plain('transpose_a'), plain('transpose_b'), { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }];
-  const product = backend.executeSingleOutput('MatMul', attributes, given(inputs, ['x', 'kernel']));
-  const { bias } = inputs;
-  if (!bias && !attrs.gelu) return product;
-  try {
-    if (!bias) return backend.executeSingleOutput('DeltaDitGelu', [], [product]);
-    return backend.executeSingleOutput(attrs.gelu ? 'DeltaDitAddBiasGelu' : 'DeltaDitAddBias', [], [product, bias]);
-  } finally {
-    product.dispose();
+function linear({ backend, inputs, attrs }: Call): Tensor {
+  const { TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_FLOAT } = backend.binding;
+  const given = [inputs.x, inputs.kernel] as TensorInfo[];
+  const attributes: OpAttribute[] = [];
+  const yes = (name: string) => attributes.push({ name, type: TF_ATTR_BOOL, value: true });
+  for (const [name, group] of Object.entries(LINEAR_INPUTS)) {
+    const tensors = group.flatMap((input) => inputs[input] ?? []);
+    if (tensors.length === 0) continue;
+    given.push(...tensors);
+    yes(name);
   }
+  if (attrs.gelu) yes('gelu');
+  if (attrs.bfloat16) yes('is_bfloat16'); // TensorFlow allows no attribute of a dtype's name
+  if (attrs.eps !== undefined) attributes.push({ name: 'eps', type: TF_ATTR_FLOAT, value: attrs.eps as number });
+  attributes.push({ name: 'N', type: TF_ATTR_INT, value: given.length });
+  return backend.executeSingleOutput('DeltaDitLinear', attributes, given);
 }
 
 function op(
