@@ -86,6 +86,9 @@ async function wholeOf(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return bytes;
 }
 
+/** Below this, pages of its own would cost a tensor more than they save. */
+const SMALL_WORDS = 2 ** 14;
+
 /** Words of a stored tensor, each piece converted as it comes. */
 async function convertPieces(
   stored: StoredTensor,
@@ -99,8 +102,9 @@ async function convertPieces(
   try {
     for await (const piece of reading.read(stored)) {
       const converted = (piece.length / bytesPerElement(from)) * (bytesPerElement(to) / 4);
-      if (converted === words) whole = convert(piece, from, to);
-      else convertInto((whole ??= allocateWords(words)), at, piece, from, to);
+      if (words < SMALL_WORDS) return convert(piece, from, to);
+      whole ??= allocateWords(words);
+      convertInto(whole, at, piece, from, to);
       at += converted;
       reading.giveBack(piece);
     }

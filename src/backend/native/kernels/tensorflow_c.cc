@@ -72,9 +72,9 @@ TF_Tensor* Call::output_like(int index, const Tensor& tensor, size_t last) {
   return check(status) ? made : nullptr;
 }
 
-void Call::output_in_place(int index, const Tensor& input) {
+void Call::output_in_place(int index, const Tensor& tensor) {
   Status status;
-  TF_SetOutput(context_, index, input.get(), status.get());
+  TF_SetOutput(context_, index, tensor.get(), status.get());
   check(status);
 }
 

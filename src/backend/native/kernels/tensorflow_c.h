@@ -82,8 +82,8 @@ class Call {
   TF_Tensor* output_like(int index, const Tensor& tensor) { return output_like(index, tensor, tensor.dim(-1)); }
   // Of another last dimension.
   TF_Tensor* output_like(int index, const Tensor& tensor, size_t last);
-  // The output is the input's own memory, which the op has written into.
-  void output_in_place(int index, const Tensor& input);
+  // The output is this very memory, an input's that the op has written into, for one.
+  void output_in_place(int index, const Tensor& tensor);
   // Fails the call with "<op>: <what was wrong>" unless the condition holds.
   bool require(bool condition, const char* message);
 
