@@ -111,15 +111,18 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype): Float32Array {
   }
 }
 
-/** Float values in a storage type, each rounded to the nearest, ties to even; what is too large becomes infinite. */
-export function encodeFloat32(values: Float32Array, dtype: 'F32' | 'F16' | 'BF16'): Uint8Array {
+/**
+ * Float values in a storage type, each rounded to the nearest, ties to even; what is too large becomes infinite.
+ * @param into as many bytes or more at an even offset, which are used where elements are rounded
+ */
+export function encodeFloat32(values: Float32Array, dtype: 'F32' | 'F16' | 'BF16', into?: Uint8Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const encoded = new Uint16Array(bits.length);
+  const encoded = into ? new Uint16Array(into.buffer, into.byteOffset, bits.length) : new Uint16Array(bits.length);
   // two loops, each of which the engine compiles with its rounding inside
   if (dtype === 'F16') for (let i = 0; i < bits.length; i++) encoded[i] = float16Bits(bits[i] as number);
   else for (let i = 0; i < bits.length; i++) encoded[i] = bfloat16Bits(bits[i] as number);
-  return new Uint8Array(encoded.buffer);
+  return new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.byteLength);
 }
 
 function decodeBfloat16(halves: Uint16Array): Float32Array {

@@ -130,7 +130,6 @@ void allocate(void*, TF_OpKernelContext* context) {
   const size_t bytes = static_cast<size_t>(words) * sizeof(float);
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (!call.require(memory != MAP_FAILED, "allocate: out of memory")) return;
-  madvise(memory, bytes, MADV_HUGEPAGE);
   const Tensor out(TF_NewTensor(TF_FLOAT, &words, 1, memory, bytes, unmap, nullptr));
   call.output_in_place(0, out);
 }
