@@ -52,9 +52,11 @@ export async function holdTensor(stored: StoredTensor, held: WeightDtype, readin
     const narrowed = encodeFloat32(toFloat32(bytes, dtype), 'BF16');
     return reshaped(convert(narrowed, 'BF16', 'BF16'), halved(shape));
   }
-  const tensor = tf.tensor(toFloat32(bytes, dtype), [...shape], 'float32');
-  handOver(tensor);
-  return tensor;
+  return tf.tidy(() => {
+    const tensor = tf.tensor(toFloat32(bytes, dtype), [...shape], 'float32');
+    handOver(tensor);
+    return tensor;
+  });
 }
 
 function isConvertible(dtype: StoredDtype): dtype is Convertible {
@@ -157,12 +159,10 @@ export function widenBfloat16<T extends tf.Tensor>(held: T): T {
 /**
  * Makes the backend take a tensor's values now. Native TensorFlow copies them when an op first needs them: after loading
  * a whole model the host would hold them all, and free them long after the backend has its own, so that a model would
- * take twice its size.
+ * take twice its size. To be called in a tidy.
  */
 function handOver(tensor: tf.Tensor): void {
-  tf.tidy(() => {
-    tf.slice(tf.reshape(tensor, [-1]), 0, Math.min(1, tensor.size));
-  });
+  tf.slice(tf.reshape(tensor, [-1]), 0, Math.min(1, tensor.size));
 }
 
 // V8 where there is no room for an array; TensorFlow (RESOURCE_EXHAUSTED); Emscripten's heap
