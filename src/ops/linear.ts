@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError } from '../errors.ts';
-import { geluTanh } from './activations.ts';
+import { geluTanh, silu } from './activations.ts';
 import { runFused } from './fused.ts';
+import { joinResidual, layerNormModulate, type ModulatedNorm, type Residual } from './layer-norm.ts';
 
 /** What a linear multiplies by and adds, as its layer holds it. */
 export interface LinearWeights {
@@ -25,6 +26,48 @@ export function linear<T extends tf.Tensor>(x: T, weights: LinearWeights): T {
 /** The linear, then geluTanh: one seat, which a backend may fuse, with the same numbers bit for bit. Shapes as of linear. */
 export function linearGelu<T extends tf.Tensor>(x: T, weights: LinearWeights): T {
   return fusedLinear({ x }, weights, { gelu: true }) ?? tf.tidy(() => geluTanh(composedLinear(x, weights)));
+}
+
+/**
+ * LayerNorm and modulation, then the linear. A seat like it, with the same numbers as the two bit for bit.
+ * @param x [N,T,D]
+ * @returns [N,T,out]
+ */
+export function normLinear(x: tf.Tensor3D, { shift, scale, eps }: ModulatedNorm, weights: LinearWeights): tf.Tensor3D {
+  const fused = fusedLinear({ x, shift, scale }, weights, { eps });
+  return fused ?? tf.tidy(() => composedLinear(layerNormModulate(x, shift, scale, eps), weights));
+}
+
+/** normLinear, then geluTanh. */
+export function normLinearGelu(x: tf.Tensor3D, norm: ModulatedNorm, weights: LinearWeights): tf.Tensor3D {
+  const { shift, scale, eps } = norm;
+  const fused = fusedLinear({ x, shift, scale }, weights, { eps, gelu: true });
+  return fused ?? tf.tidy(() => geluTanh(composedLinear(layerNormModulate(x, shift, scale, eps), weights)));
+}
+
+/**
+ * The linear, then what its output is added to: how a residual branch ends. A seat like it, with the same numbers as the
+ * linear and `joinResidual` bit for bit.
+ * @param y [N,T,in]
+ * @returns [N,T,D]
+ */
+export function linearResidual(y: tf.Tensor3D, weights: LinearWeights, residual: Residual): tf.Tensor3D {
+  const { x, gate } = residual;
+  const fused = fusedLinear({ x: y, residual: x, ...(gate && { gate }) }, weights);
+  return fused ?? tf.tidy(() => joinResidual(composedLinear(y, weights), residual));
+}
+
+/**
+ * adaLN's modulation: the linear of silu(c), in `parts` vectors of one width. A seat as the others.
+ * @param c [N,in]
+ * @param weights with a bias
+ * @returns `parts` of [N,out/parts]
+ */
+export function adaLNVectors(c: tf.Tensor2D, weights: LinearWeights, parts: number): tf.Tensor2D[] {
+  const { kernel, bias, dtype } = weights;
+  const operands = { c, kernel, ...(bias && { bias }) };
+  const fused = runFused<tf.Tensor2D[]>('DeltaDitAdaLN', operands, { parts, bfloat16: dtype === 'bfloat16' });
+  return fused ?? tf.tidy(() => tf.split(composedLinear(silu(c), weights), parts, 1));
 }
 
 function fusedLinear<T extends tf.Tensor>(

@@ -52,6 +52,11 @@ const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitAllocate: (call) => op('DeltaDitAllocate', call, ['words']),
   DeltaDitGelu: (call) => op('DeltaDitGelu', call, ['x']),
   DeltaDitLinear: linear,
+  DeltaDitAdaLN: (call) => {
+    const attributes = [count(call, 'parts', 'parts'), ...bfloat16(call)];
+    const inputs = given(call.inputs, ['c', 'kernel', 'bias']);
+    return call.backend.executeMultipleOutputs('DeltaDitAdaLN', attributes, inputs, call.attrs.parts as number);
+  },
   DeltaDitSelfAttention: (call) => op('DeltaDitSelfAttention', call, ['qkv'], [count(call, 'num_heads', 'numHeads')]),
   DeltaDitCrossAttention: (call) => {
     const heads = count(call, 'num_heads', 'numHeads');
@@ -93,7 +98,7 @@ function linear({ backend, inputs, attrs }: Call): Tensor {
     yes(name);
   }
   if (attrs.gelu) yes('gelu');
-  if (attrs.bfloat16) yes('is_bfloat16'); // TensorFlow allows no attribute of a dtype's name
+  attributes.push(...bfloat16({ backend, inputs, attrs }));
   if (attrs.eps !== undefined) attributes.push({ name: 'eps', type: TF_ATTR_FLOAT, value: attrs.eps as number });
   attributes.push({ name: 'N', type: TF_ATTR_INT, value: given.length });
   return backend.executeSingleOutput('DeltaDitLinear', attributes, given);
@@ -110,6 +115,11 @@ function op(
 
 function given(inputs: Call['inputs'], names: readonly string[]): TensorInfo[] {
   return names.map((name) => inputs[name] as TensorInfo);
+}
+
+/** TensorFlow allows no attribute of a dtype's name. */
+function bfloat16({ backend, attrs }: Call): OpAttribute[] {
+  return attrs.bfloat16 ? [{ name: 'is_bfloat16', type: backend.binding.TF_ATTR_BOOL, value: true }] : [];
 }
 
 function eps({ backend, attrs }: Call): OpAttribute {

@@ -68,6 +68,7 @@ struct Kernels {
   void (*layer_norm_modulate)(Rows rows, const float* x, const RowNorm& norm, float* out);
   // Tanh approximation.
   void (*gelu)(Rows rows, const float* x, float* out);
+  void (*silu)(Rows rows, const float* x, float* out);
   // x + gate * raw, the gate per sample.
   void (*gate_residual)(Rows rows, const float* x, const float* raw, const float* gate, size_t tokens, float* out);
 

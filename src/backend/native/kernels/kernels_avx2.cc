@@ -24,6 +24,7 @@ const Kernels kAvx2Kernels = {
     "avx2",
     avx2::layer_norm_modulate,
     avx2::gelu,
+    avx2::silu,
     avx2::gate_residual,
     avx2::kPanel,
     avx2::pack_rows,

@@ -24,6 +24,7 @@ const Kernels kAvx512Kernels = {
     "avx512",
     avx512::layer_norm_modulate,
     avx512::gelu,
+    avx512::silu,
     avx512::gate_residual,
     avx512::kPanel,
     avx512::pack_rows,

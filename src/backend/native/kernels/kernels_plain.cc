@@ -20,6 +20,7 @@ const Kernels kPlainKernels = {
     "plain",
     plain::layer_norm_modulate,
     plain::gelu,
+    plain::silu,
     plain::gate_residual,
     plain::kPanel,
     plain::pack_rows,

@@ -1,6 +1,8 @@
 // Linears with what stands around them in a block: x kernel + bias of any rank; before it LayerNorm and modulation, after it
 // GELU, or gate and residual.
 #include <cstdint>
+#include <cstring>
+#include <vector>
 
 #include "kernels.h"
 #include "ops.h"
@@ -119,6 +121,49 @@ void linear(void* attributes, TF_OpKernelContext* context) {
   multiply(p, {shift.data(), scale.data(), tokens, 0, has.eps}, x.data());
 }
 
+struct AdaLN {
+  size_t parts;
+  bool bfloat16;
+};
+
+void* create_ada_ln(TF_OpKernelConstruction* construction) {
+  return new AdaLN{static_cast<size_t>(int_attribute(construction, "parts")),
+                   bool_attribute(construction, "is_bfloat16")};
+}
+void destroy_ada_ln(void* settings) { delete static_cast<AdaLN*>(settings); }
+
+void ada_ln(void* settings, TF_OpKernelContext* context) {
+  const auto [parts, is_bfloat16] = *static_cast<AdaLN*>(settings);
+  Call call(context);
+  const Tensor c(call.input(0)), kernel(call.input(1)), bias(call.input(2));
+  const size_t samples = c.dim(0), depth = c.dim(1), width = (is_bfloat16 ? 2 : 1) * kernel.dim(1);
+  if (!call.require(c.rank() == 2 && depth > 0 && kernel.rank() == 2 && kernel.dim(0) == depth &&
+                        bias.has_shape({width}) && width % parts == 0,
+                    "adaLNVectors: expected c [N,in], a kernel [in,out] and a bias [out], out a multiple of the parts")) {
+    return;
+  }
+  std::vector<float> activated(samples * depth), vectors(samples * width);
+  kernels().silu({0, samples, depth}, c.data(), activated.data());
+  Product p = {};
+  p.kernel = kernel.data();
+  p.bias = bias.data();
+  p.out = vectors.data();
+  p.count = samples;
+  p.depth = depth;
+  p.width = width;
+  p.tokens = 1;
+  p.bfloat16 = is_bfloat16;
+  multiply(p, {}, activated.data());
+  const size_t each = width / parts;
+  for (size_t part = 0; part < parts; part++) {
+    const Tensor out(call.output(static_cast<int>(part), {samples, each}));
+    if (!out.data()) return;
+    for (size_t n = 0; n < samples; n++) {
+      std::memcpy(out.data() + n * each, vectors.data() + n * width + part * each, each * sizeof(float));
+    }
+  }
+}
+
 }  // namespace
 
 bool register_linear_ops(const Status& status) {
@@ -131,6 +176,14 @@ bool register_linear_ops(const Status& status) {
                       create_linear,
                       linear,
                       destroy_linear},
+                     status) &&
+         register_op({"DeltaDitAdaLN",
+                      {"c: float", "kernel: float", "bias: float"},
+                      {"vectors: parts * float"},
+                      {"parts: int", "is_bfloat16: bool = false"},
+                      create_ada_ln,
+                      ada_ln,
+                      destroy_ada_ln},
                      status);
 }
 
