@@ -4,7 +4,6 @@ import { openAutoencoder } from '../converters/open-autoencoder.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
-import { assertHolds } from './checkpoint/hold.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
 import type { LoadOptions } from './pipelines/load-options.ts';
@@ -27,7 +26,6 @@ export const DiTPipeline = Object.assign(Pipeline, {
    */
   async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
-    assertHolds(options.dtype);
     const checkpoint = await openDiT(path, options);
     try {
       return await Pipeline.fromCheckpoint(checkpoint, options);
@@ -55,7 +53,6 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    */
   async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
-    assertHolds(options.dtype);
     const checkpoint = await openPixArt(path, options);
     try {
       return await TextPipeline.fromCheckpoint(checkpoint, options);
@@ -78,7 +75,6 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  */
 export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
   await useBackend(options.backend, options);
-  assertHolds(options.dtype);
   const opened = await openAutoencoder({ ...options, vae: path });
   try {
     return await AutoencoderKL.fromCheckpoint(opened, options);

@@ -5,7 +5,7 @@ import { sameShape } from '../../src/shape.ts';
 
 /** How much of a matrix is held beside its transpose, where the file can be read in pieces. */
 const BAND_BYTES = 4 * 2 ** 20;
-/** Memory for bands that none is read into. */
+/** Memory of bands that are done, for the next. */
 const free: Uint8Array[] = [];
 
 /** [out,in] → [in,out]. */
