@@ -9,6 +9,9 @@ const SMALL_BYTES = 64 * 2 ** 10;
 /** Bytes that are on their way beside the piece in work. */
 const AHEAD_BYTES = 3 * PIECE_BYTES;
 
+/** Pieces, of which each may take a whole buffer. */
+const MOST_AHEAD = 4;
+
 /** Elements of a tensor that are read together. */
 interface Piece {
   readonly tensor: StoredTensor;
@@ -56,7 +59,7 @@ export class ReadAhead {
 
   private startNext(): void {
     for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
-      if (this.aheadBytes + bytesOf(next) > AHEAD_BYTES) return;
+      if (this.aheadBytes + bytesOf(next) > AHEAD_BYTES || this.started.size === MOST_AHEAD) return;
       this.waiting.shift();
       const bytes = this.start(next);
       bytes.catch(() => {}); // told when it is asked for
