@@ -94,6 +94,7 @@ function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Par
     ...layoutOf(stored, given),
     ...subjectsOptions(stored, given),
     numerics: stored.numerics,
+    dtype: stored.dtype,
     // --count alone counts on from the first seed
     seed: given.count === undefined ? stored.seeds : stored.seeds.slice(0, 1),
     ...stepsOptions(stored, given),

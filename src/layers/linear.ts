@@ -21,13 +21,19 @@ export class Linear extends ParameterLayer {
     stored?: WeightScope,
   ) {
     const { inFeatures, outFeatures, useBias = true } = sizes;
-    super({ ...sizes }, { kernel: [inFeatures, outFeatures], ...(useBias && { bias: [outFeatures] }) }, stored);
+    super(
+      { ...sizes },
+      { kernel: [inFeatures, outFeatures], ...(useBias && { bias: [outFeatures] }) },
+      stored,
+      'kernel',
+    );
   }
 
   /** What the ops take, borrowed. */
   get operands(): LinearWeights {
     const { useBias = true } = this.sizes;
-    return { kernel: this.parameter('kernel'), ...(useBias && { bias: this.parameter('bias') }), dtype: 'float32' };
+    const bias = useBias ? this.parameter<tf.Tensor1D>('bias') : undefined;
+    return { kernel: this.parameter('kernel'), bias, dtype: this.dtypeOf('kernel') };
   }
 
   /** @param inputs [..., in] @returns [..., out] */

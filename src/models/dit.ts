@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { WeightScope, Weights } from '../checkpoint/weights.ts';
 import { OptionError } from '../errors.ts';
 import { SelfAttention } from '../layers/attention.ts';
@@ -17,7 +18,7 @@ import { unpatchify } from '../ops/patchify.ts';
 import { gatherRows } from '../ops/rows.ts';
 import { assertShape, type Shape } from '../shape.ts';
 import { type Block, type BlockRunner, type Branch, gatedBranch, type Modulation, runAllBlocks } from './block.ts';
-import { buildParts, disposeParts, type ModelPart, parameterShapesOf } from './build.ts';
+import { buildParts, disposeParts, type ModelPart, parameterShapesOf, weightBytesOf } from './build.ts';
 import type { DiTConfig } from './dit-config.ts';
 
 // eps 1e-6: models.py DiTBlock and FinalLayer; diffusers' DiT takes another for the norm before the MLP (normEps)
@@ -168,6 +169,11 @@ export class DiT {
   /** Parameter name → shape, as a converted checkpoint holds them. */
   static parameterShapes(config: DiTConfig): ReadonlyMap<string, Shape> {
     return parameterShapesOf(new DiT(config).parts());
+  }
+
+  /** Of a model in memory, whose kernels and tables are held as `dtype`. */
+  static weightBytes(config: DiTConfig, dtype?: WeightDtype): number {
+    return weightBytesOf(new DiT(config).parts(), dtype);
   }
 
   /**

@@ -35,6 +35,7 @@ const STORED = settingsOfFormat<ClassSettings>({
   width: 64,
   height: 64,
   backend: 'wasm',
+  dtype: 'float32',
 });
 
 /** The request that the program would run. */

@@ -47,6 +47,9 @@ type Kernel = (call: Call) => Tensor | Tensor[];
 const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitLayerNormModulate: (call) => op('DeltaDitLayerNormModulate', call, ['x', 'shift', 'scale'], [eps(call)]),
   DeltaDitGateResidual: (call) => op('DeltaDitGateResidual', call, ['x', 'raw', 'gate']),
+  DeltaDitConvert: (call) => op('DeltaDitConvert', call, ['x'], elementTypes(call)),
+  DeltaDitConvertInto: (call) => op('DeltaDitConvertInto', call, ['whole', 'x', 'at'], elementTypes(call)),
+  DeltaDitAllocate: (call) => op('DeltaDitAllocate', call, ['words']),
   DeltaDitGelu: (call) => op('DeltaDitGelu', call, ['x']),
   DeltaDitLinear: linear,
   DeltaDitAdaLN: (call) => {
@@ -121,6 +124,10 @@ function bfloat16({ backend, attrs }: Call): OpAttribute[] {
 
 function eps({ backend, attrs }: Call): OpAttribute {
   return { name: 'eps', type: backend.binding.TF_ATTR_FLOAT, value: attrs.eps as number };
+}
+
+function elementTypes(call: Call): readonly OpAttribute[] {
+  return [count(call, 'from', 'from'), count(call, 'to', 'to')];
 }
 
 function count({ backend, attrs }: Call, name: string, attribute: string): OpAttribute {

@@ -72,6 +72,12 @@ TF_Tensor* Call::output_like(int index, const Tensor& tensor, size_t last) {
   return check(status) ? made : nullptr;
 }
 
+void Call::output_in_place(int index, const Tensor& tensor) {
+  Status status;
+  TF_SetOutput(context_, index, tensor.get(), status.get());
+  check(status);
+}
+
 bool register_op(const OpDefinition& op, const Status& status) {
   TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(op.name);
   for (const char* attribute : op.attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);

@@ -23,6 +23,7 @@ TF_KernelBuilder* TF_NewKernelBuilder(const char* op_name, const char* device_na
 void TF_RegisterKernelBuilder(const char* kernel_name, TF_KernelBuilder* builder, TF_Status* status);
 int TF_NumInputs(TF_OpKernelContext* context);
 void TF_GetInput(TF_OpKernelContext* context, int i, TF_Tensor** tensor, TF_Status* status);
+void TF_SetOutput(TF_OpKernelContext* context, int i, const TF_Tensor* tensor, TF_Status* status);
 TF_Tensor* TF_AllocateOutput(TF_OpKernelContext* context, int index, TF_DataType dtype, const int64_t* dims, int num_dims,
                              size_t len, TF_Status* status);
 void TF_OpKernelContext_Failure(TF_OpKernelContext* context, TF_Status* status);
@@ -81,6 +82,8 @@ class Call {
   TF_Tensor* output_like(int index, const Tensor& tensor) { return output_like(index, tensor, tensor.dim(-1)); }
   // Of another last dimension.
   TF_Tensor* output_like(int index, const Tensor& tensor, size_t last);
+  // The output is this very memory, an input's that the op has written into, for one.
+  void output_in_place(int index, const Tensor& tensor);
   // Fails the call with "<op>: <what was wrong>" unless the condition holds.
   bool require(bool condition, const char* message);
 
