@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { artifactJson } from '../../src/cache/artifact.ts';
 import { fora } from '../../src/cache/policies/fora.ts';
@@ -7,6 +6,7 @@ import { CACHE_NAMES, cachePolicy } from '../../src/cli/cache-options.ts';
 import { FileError, FormatError, OptionError } from '../../src/errors.ts';
 import { planSetting, staticPlan } from '../support/plans.ts';
 import { branch, drawSite, SCHEDULES } from '../support/schedules.ts';
+import { scratchFolder } from './run-cli.ts';
 
 const ROUTER = join(__dirname, '../fixtures/l2c-router.pt');
 const planOf = async (name: string, options: readonly string[], setting = planSetting(8, 4)) => {
@@ -15,14 +15,11 @@ const planOf = async (name: string, options: readonly string[], setting = planSe
   return staticPlan(policy, setting);
 };
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'delta-dit-cache-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const scratch = scratchFolder();
+afterAll(() => scratch.remove());
 
 function file(name: string, content: string | Uint8Array): string {
-  const path = join(folder, name);
+  const path = scratch.path(name);
   writeFileSync(path, content);
   return path;
 }
@@ -94,7 +91,7 @@ describe('--cache of a file', () => {
   });
 
   it('refuses other files, each with its reason', async () => {
-    await expect(cachePolicy(join(folder, 'absent.json'), [])).rejects.toThrow(FileError);
+    await expect(cachePolicy(scratch.path('absent.json'), [])).rejects.toThrow(FileError);
     await expect(cachePolicy(file('broken.json', '{'), [])).rejects.toThrow(FormatError);
     await expect(cachePolicy(file('other.json', '{"a":1}'), [])).rejects.toThrow(/not a file of a cache method/);
     const tea = artifactJson({ method: 'teacache', fingerprint: {}, coefficients: [1, 2] });
