@@ -230,6 +230,7 @@ export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts'
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
 export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
+export { type TunedMethod, type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';

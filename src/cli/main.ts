@@ -11,6 +11,7 @@ import { inspectCommand } from './commands/inspect.ts';
 import { labCommand } from './commands/lab.ts';
 import { metricsCommand } from './commands/metrics.ts';
 import { setupNativeCommand } from './commands/setup-native.ts';
+import { tuneCommand } from './commands/tune.ts';
 import { vaeCommand } from './commands/vae.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { packageVersion } from './package-folder.ts';
@@ -37,6 +38,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     benchCommand,
     metricsCommand,
     labCommand,
+    tuneCommand,
     vaeCommand,
   ];
   for (const command of commands) program.addCommand(command());

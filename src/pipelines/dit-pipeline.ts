@@ -36,7 +36,7 @@ export class DiTPipeline {
   private colours: Promise<LatentColours> | undefined;
 
   private constructor(
-    { name, sha256, labels, scheduler }: DiTCheckpoint,
+    { name, sha256, labels, scheduler, cachePlan }: DiTCheckpoint,
     readonly numerics: Numerics,
     readonly defaults: SamplingDefaults,
     readonly transformer: DiT,
@@ -46,7 +46,16 @@ export class DiTPipeline {
     this.sha256 = sha256;
     this.labels = labels;
     const { config } = transformer;
-    this.setting = { config, depth: config.depth, branches: DIT_BRANCHES, labels, scheduler, defaults, sha256 };
+    this.setting = {
+      config,
+      depth: config.depth,
+      branches: DIT_BRANCHES,
+      labels,
+      scheduler,
+      defaults,
+      sha256,
+      cachePlan,
+    };
   }
 
   /**

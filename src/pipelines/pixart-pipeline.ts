@@ -53,7 +53,7 @@ export class PixArtPipeline {
   private readonly prompts: PromptSource;
 
   private constructor(
-    { name, sha256, scheduler }: PixArtCheckpoint,
+    { name, sha256, scheduler, cachePlan }: PixArtCheckpoint,
     readonly numerics: Numerics,
     readonly defaults: SamplingDefaults,
     readonly transformer: PixArt,
@@ -65,7 +65,14 @@ export class PixArtPipeline {
     this.name = name;
     this.sha256 = sha256;
     this.prompts = new PromptSource(name, promptEncoder);
-    this.setting = { depth: transformer.config.depth, branches: PIXART_BRANCHES, scheduler, defaults, sha256 };
+    this.setting = {
+      depth: transformer.config.depth,
+      branches: PIXART_BRANCHES,
+      scheduler,
+      defaults,
+      sha256,
+      cachePlan,
+    };
   }
 
   /**

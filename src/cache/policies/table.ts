@@ -8,11 +8,13 @@ import type { StaticPolicy } from '../policy.ts';
  * A schedule from a file: what SmoothCache, Learning-to-Cache, HarmoniCa, ECAD, ProCache, MagCache, FEB-Cache and a
  * tuner find is which sites each step reuses, and nothing else at run time.
  *
- * Its `plan` throws an OptionError where the run differs from the one that the artifact was made for.
+ * Steps, sampler and guidance that a caller leaves open are those of the run that the artifact was made for; its `plan`
+ * throws an OptionError where the run differs from it.
  */
 export function tablePolicy({ method, fingerprint, plan }: TableArtifact): StaticPolicy {
   return {
     name: method,
+    madeFor: fingerprint,
     plan: (setting: PlanSetting) => {
       const differences = [...new Set([...differencesOf(fingerprint, setting), ...modelDifferences(plan, setting)])];
       if (differences.length === 0) return plan;
