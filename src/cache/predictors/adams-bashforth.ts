@@ -13,7 +13,7 @@ import type { LinearPredictor } from './predictor.ts';
  */
 export function adamsBashforth(order: number): LinearPredictor {
   const name = `adams-bashforth:${order}`;
-  checkOrder(name, order, 1, 5);
+  checkOrder('adams-bashforth', order, 1, 5);
   return {
     name,
     history: order,

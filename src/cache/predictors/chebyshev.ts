@@ -24,9 +24,9 @@ const SPECTRUM = { steps: 50, history: 100, ridge: 0.1 };
  * @throws OptionError for another degree, or options out of range.
  */
 export function chebyshev(degree: number, options: ChebyshevOptions = {}): LinearPredictor {
-  const { steps, history } = { ...SPECTRUM, ...options };
+  const { steps = SPECTRUM.steps, history = SPECTRUM.history } = options;
   const name = steps === SPECTRUM.steps ? `chebyshev:${degree}` : `chebyshev:${degree}:${steps}`;
-  checkOrder(name, degree, 0, 8);
+  checkOrder('chebyshev', degree, 0, 8);
   if (!(Number.isInteger(steps) && steps >= 1)) {
     throw new OptionError(`predictor chebyshev: expected a whole number of steps, 1 or more, got ${steps}`);
   }

@@ -27,7 +27,7 @@ interface RowFit {
  * Dynamic mode decomposition, the exponential basis of cache-dit 1.5 (`DMDCalibrator`): with the last n ≤ 6 snapshots
  * in columns, X the first n − 1 of them and X′ the last, the linear map X′ ≈ A·X is fitted through the SVD X = UΣVᵀ, cut
  * where σ < 10⁻⁴·σ₁, and ŷ = Re(A^(x/h)·y₁): x the steps since the last computed one, h the spacing. Exact on sums of
- * at most n − 2 exponentials, oscillating ones counted twice.
+ * at most n − 1 exponentials, oscillating ones counted twice.
  *
  * Where fewer than 4 of the newest snapshots are evenly spaced: linear extrapolation, its fallback. (cache-dit 1.5.3
  * there divides the change over the last two gaps by one of them; we do not.) A row whose fit degenerates is held; in
@@ -81,7 +81,7 @@ function evenlySpaced(past: readonly Snapshot[]): readonly Snapshot[] {
 
 /** Of each row, the inner products [n, n] of its snapshots, in double precision. */
 async function innerProducts(snapshots: readonly Snapshot[]): Promise<number[][][]> {
-  const values = await Promise.all(snapshots.map(({ tensor }) => tensor.data()));
+  const values = await Promise.all(snapshots.map(({ tensor }) => tensor.data<'float32'>()));
   const rows = snapshots[0]?.tensor.shape[0] ?? 1;
   const size = (values[0]?.length ?? 0) / rows;
   return Array.from({ length: rows }, (_, row) => {
@@ -92,7 +92,7 @@ async function innerProducts(snapshots: readonly Snapshot[]): Promise<number[][]
   });
 }
 
-function innerProduct(a: ArrayLike<number>, b: ArrayLike<number>, from: number, to: number): number {
+function innerProduct(a: Float32Array, b: Float32Array, from: number, to: number): number {
   let sum = 0;
   for (let i = from; i < to; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
   return sum;

@@ -8,7 +8,7 @@ import type { LinearPredictor } from './predictor.ts';
  *
  * The paper's equations 7 and 8 add slopes, h·y′, and leave open how they are computed; with the difference of the last
  * two computed steps for both slopes, equation 8 is linear extrapolation, `taylor:1`. cache-dit's port instead takes
- * ŷ = y₁ + h/2·((y₁ − y₂) + (z₁ − z₂)), h at most 3, without dividing y₁ − y₂ by its gap; z are its two latest values,
+ * ŷ = y₁ + h/2·((y₁ − y₂) + (z₁ − z₂)), damped from h = 3 on, without dividing y₁ − y₂ by its gap; z are its two latest values,
  * predictions included, so it remembers across computed steps and no fixed history gives it.
  */
 export function foca(): LinearPredictor {

@@ -19,7 +19,7 @@ export const HERMITE_SCALE = 0.5;
  */
 export function hermite(order: number, scale: number = HERMITE_SCALE): LinearPredictor {
   const name = scale === HERMITE_SCALE ? `hermite:${order}` : `hermite:${order}:${scale}`;
-  checkOrder(name, order, 0, 5);
+  checkOrder('hermite', order, 0, 5);
   if (!(scale > 0 && scale <= 1)) {
     throw new OptionError(`predictor hermite: expected a scale σ above 0 and at most 1, got ${scale}`);
   }

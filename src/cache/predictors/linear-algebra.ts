@@ -30,7 +30,7 @@ export function solve(a: Matrix, b: readonly number[]): number[] | undefined {
       if (Math.abs(entry(rows, i, k)) > Math.abs(entry(rows, pivot, k))) pivot = i;
     }
     const top = rows[pivot] ?? [];
-    if (!((top[k] ?? 0) !== 0)) return undefined;
+    if (!(Math.abs(top[k] ?? 0) > 0)) return undefined;
     rows[pivot] = rows[k] ?? [];
     rows[k] = top;
     for (let i = 0; i < n; i++) {

@@ -10,7 +10,7 @@ import type { LinearPredictor } from './predictor.ts';
  */
 export function newton(order: number): LinearPredictor {
   const name = `newton:${order}`;
-  checkOrder(name, order, 0, 5);
+  checkOrder('newton', order, 0, 5);
   const history = order + 1;
   return {
     name,

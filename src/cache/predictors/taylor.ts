@@ -14,7 +14,7 @@ import type { LinearPredictor } from './predictor.ts';
  */
 export function taylor(order: number): LinearPredictor {
   const name = `taylor:${order}`;
-  checkOrder(name, order, 0, 5);
+  checkOrder('taylor', order, 0, 5);
   const history = order + 1;
   return {
     name,
