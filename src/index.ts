@@ -119,9 +119,22 @@ export {
   type PlanStep,
   uncachedPlan,
 } from './cache/plan.ts';
+export {
+  ADA_CACHE_CODEBOOKS,
+  type AdaCacheOptions,
+  adaCache,
+  type CodebookEntry,
+  type CodebookName,
+} from './cache/policies/ada-cache.ts';
+export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
+export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
+export { type EasyCacheOptions, easyCache } from './cache/policies/easy-cache.ts';
+export { type FirstBlockCacheOptions, firstBlockCache } from './cache/policies/first-block-cache.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
 export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
+export { type SpeCaOptions, speCa } from './cache/policies/spe-ca.ts';
+export { type TeaCacheOptions, teaCache } from './cache/policies/tea-cache.ts';
 export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
 export type { CacheCounts, RunCache } from './cache/run-cache.ts';
