@@ -11,6 +11,7 @@ export type ModelKind =
   | 'autoencoder-kl'
   | 'pixart'
   | 't5-encoder'
+  | 'image-classifier'
   | 'unknown';
 
 interface Detected {
@@ -20,7 +21,14 @@ interface Detected {
 
 /** Which model a set of tensors is, told by names that no other has, and its sizes in words. */
 export function detectModel(archive: TensorArchive): Detected {
-  return detectPixArt(archive) ?? detectDiT(archive) ?? detectAutoencoder(archive) ?? detectT5(archive) ?? UNKNOWN;
+  return (
+    detectPixArt(archive) ??
+    detectDiT(archive) ??
+    detectAutoencoder(archive) ??
+    detectT5(archive) ??
+    detectClassifier(archive) ??
+    UNKNOWN
+  );
 }
 
 const UNKNOWN: Detected = { kind: 'unknown', description: 'no model that is known here' };
@@ -108,6 +116,15 @@ function detectT5(archive: TensorArchive): Detected | undefined {
   if (hiddenSize === undefined) return undefined;
   const sizes = `depth ${blockCount(archive, /^encoder\.block\.(\d+)\./)}, width ${hiddenSize}`;
   return { kind: 't5-encoder', description: `T5 (${sizes}), ${converted ? 'converted' : 'layout of transformers'}` };
+}
+
+function detectClassifier(archive: TensorArchive): Detected | undefined {
+  const head = archive.tensors.get('head.kernel');
+  if (!head || !archive.tensors.has('stages.0.downsample.kernel')) return undefined;
+  const [features = 0, labels = 0] = head.shape;
+  const stages = blockCount(archive, /^stages\.(\d+)\./);
+  const description = `image classifier (${stages} stages, ${features} features, ${labels} labels), converted`;
+  return { kind: 'image-classifier', description };
 }
 
 function autoencoderLayout(archive: TensorArchive, found: ReturnType<typeof findAutoencoder>): string {

@@ -1,5 +1,11 @@
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
-import { componentsOf, MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
+import {
+  type AnyComponentName,
+  type AnyManifest,
+  componentsOf,
+  MANIFEST_NAME,
+  parseAnyManifest,
+} from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { elementCount } from '../src/shape.ts';
@@ -103,13 +109,17 @@ const ANY_WEIGHTS = [...DIFFUSERS_WEIGHTS_FILES, ...TRANSFORMERS_WEIGHTS_FILES];
 const COMPONENT_FOLDERS = ['transformer', 'vae', 'text_encoder'];
 
 async function inspectConverted(folder: CheckpointFolder): Promise<readonly Inspected[]> {
-  const manifest = parseManifest(`${folder.name}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
+  const manifest = parseAnyManifest(`${folder.name}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
   const inspected: Inspected[] = [];
   for (const [name, component] of componentsOf(manifest)) {
-    const labels = manifest.pipeline === 'DiTPipeline' && name === 'transformer' ? manifest.labels : [];
-    inspected.push(await inspectArchive(await openFiles(folder, component), labels));
+    inspected.push(await inspectArchive(await openFiles(folder, component), labelsOf(manifest, name)));
   }
   return inspected;
+}
+
+function labelsOf(manifest: AnyManifest, component: AnyComponentName): readonly string[] {
+  if (manifest.pipeline === 'DiTPipeline') return component === 'transformer' ? manifest.labels : [];
+  return manifest.pipeline === 'ImageClassifier' ? manifest.labels.map(({ names }) => names.join(', ')) : [];
 }
 
 async function inspectArchive(archive: TensorArchive, labels: readonly string[] = []): Promise<Inspected> {

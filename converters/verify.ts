@@ -3,19 +3,21 @@ import { type ByteSource, takeOver } from '../src/checkpoint/byte-source.ts';
 import { toFloat32 } from '../src/checkpoint/dtypes.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
 import {
-  type ComponentName,
+  type AnyComponentName,
+  type AnyManifest,
   componentsOf,
   MANIFEST_NAME,
-  type Manifest,
   type ManifestComponent,
   type ManifestFile,
-  parseManifest,
+  parseAnyManifest,
 } from '../src/checkpoint/manifest.ts';
 import { openSafetensors } from '../src/checkpoint/safetensors.ts';
 import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { AbortError, CheckpointError, DeltaDiTError } from '../src/errors.ts';
 import { AutoencoderKL } from '../src/models/autoencoder-kl.ts';
 import { DiT } from '../src/models/dit.ts';
+import { ImageClassifier } from '../src/models/image-classifier.ts';
+import { parseImageClassifierConfig } from '../src/models/image-classifier-config.ts';
 import { parseAutoencoderKLConfig, parseDiTConfig, parsePixArtConfig } from '../src/models/parse-config.ts';
 import { PixArt } from '../src/models/pixart.ts';
 import { IS_NULL_CAPTION } from '../src/models/pixart-checkpoint.ts';
@@ -61,7 +63,7 @@ export async function verifyCheckpoint(path: string, options: VerifyOptions = {}
       `${path}: has no ${MANIFEST_NAME} to compare with; only folders that "delta-dit convert" wrote are verified`,
     );
   }
-  const manifest = parseManifest(`${path}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
+  const manifest = parseAnyManifest(`${path}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
   const run = new Verification(folder, manifest, options);
   for (const [name, component] of componentsOf(manifest)) await run.component(name, component);
   if (manifest.pipeline === 'PixArtPipeline') await run.plainFiles(manifest.tokenizer);
@@ -69,9 +71,17 @@ export async function verifyCheckpoint(path: string, options: VerifyOptions = {}
 }
 
 /** Compares tensors with the model that a component's configuration describes. @throws CheckpointError */
-function checkComponent(pipeline: Manifest['pipeline'], name: ComponentName, config: unknown, archive: TensorArchive) {
+function checkComponent(
+  pipeline: AnyManifest['pipeline'],
+  name: AnyComponentName,
+  config: unknown,
+  archive: TensorArchive,
+): void {
   const where = archive.name;
-  if (name === 'vae') {
+  if (name === 'classifier') {
+    const shapes = ImageClassifier.parameterShapes(parseImageClassifierConfig(where, config));
+    checkModel(where, archive, shapes, NONE_OPTIONAL);
+  } else if (name === 'vae') {
     checkModel(where, archive, AutoencoderKL.parameterShapes(parseAutoencoderKLConfig(where, config)));
   } else if (name === 'textEncoder') {
     checkModel(where, archive, T5Encoder.parameterShapes(parseT5EncoderConfig(where, config)), NONE_OPTIONAL);
@@ -98,7 +108,7 @@ class Verification {
 
   constructor(
     private readonly folder: CheckpointFolder,
-    private readonly manifest: Manifest,
+    private readonly manifest: AnyManifest,
     private readonly options: VerifyOptions,
   ) {
     const weights = [...componentsOf(manifest).values()].flatMap(({ files }) => files);
@@ -111,7 +121,7 @@ class Verification {
     return { files, tensors, bytes, nan, infinite, problems };
   }
 
-  async component(name: ComponentName, component: ManifestComponent): Promise<void> {
+  async component(name: AnyComponentName, component: ManifestComponent): Promise<void> {
     const archives: TensorArchive[] = [];
     try {
       for (const file of component.files) {

@@ -1,9 +1,11 @@
 /** The public surface of delta-dit. Importing it starts nothing; a backend starts with the first pipeline. */
 import type { AutoencoderSizes } from '../converters/autoencoder-configs.ts';
 import { openAutoencoder } from '../converters/open-autoencoder.ts';
+import { openClassifier } from '../converters/open-classifier.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
+import { FeatureExtractor } from './metrics/feature-extractor.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import type { Numerics } from './models/dit-config.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
@@ -87,6 +89,29 @@ export async function loadAutoencoder(path: string, options: LoadAutoencoderOpti
   }
 }
 
+export interface OpenFeatureExtractorOptions extends BackendOptions {
+  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  readonly backend?: BackendName | undefined;
+}
+
+/**
+ * A classifier of pictures as an extractor of features, for Fréchet distance, Inception Score and agreement: a folder such
+ * as checkpoints/emoji-classifier, read into the backend. Call `dispose()` on what it gives.
+ * @throws FileError, CheckpointError or BackendError saying what is wrong and what to do.
+ */
+export async function openFeatureExtractor(
+  path: string,
+  options: OpenFeatureExtractorOptions = {},
+): Promise<FeatureExtractor> {
+  await useBackend(options.backend, options);
+  const checkpoint = await openClassifier(path);
+  try {
+    return await FeatureExtractor.fromCheckpoint(checkpoint);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
 export type { AutoencoderSizes } from '../converters/autoencoder-configs.ts';
 export {
   type ConvertOptions,
@@ -97,6 +122,7 @@ export {
 } from '../converters/convert.ts';
 export { type Inspected, inspectCheckpoint } from '../converters/inspect.ts';
 export { type OpenedCheckpoint, openCheckpoint, type PipelineName, pipelineOf } from '../converters/open-checkpoint.ts';
+export { openClassifier } from '../converters/open-classifier.ts';
 export { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 export { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 export { openT5 } from '../converters/open-t5.ts';
@@ -136,6 +162,14 @@ export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './
 export { type SpeCaOptions, speCa } from './cache/policies/spe-ca.ts';
 export { type TeaCacheOptions, teaCache } from './cache/policies/tea-cache.ts';
 export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
+export { parsePredictor, predictorOf } from './cache/predictors/named.ts';
+export type {
+  LinearPredictor,
+  Predictor,
+  PredictorSpec,
+  Snapshot,
+  TensorPredictor,
+} from './cache/predictors/predictor.ts';
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
 export type { CacheCounts, RunCache } from './cache/run-cache.ts';
 export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
@@ -160,11 +194,23 @@ export type { Distribution, Similarity, SimilaritySummary } from './lab/bench-si
 export { deltaFigure } from './lab/delta-figure.ts';
 export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
+export { frontierFigure, planFigure, type Question, type Sweep, sweepFigure } from './lab/lab-figures.ts';
+export { GRID_NAMES, type GridName, type GridSetting, type LabGrid, labGrid } from './lab/lab-grids.ts';
+export { type LabMethod, samplingOf } from './lab/lab-method.ts';
+export { type LabBatch, type LabOptions, type LabStore, runLab } from './lab/lab-run.ts';
+export {
+  type LabResults,
+  type LabRow,
+  type LabSetting,
+  labTable,
+  type Nearness,
+  type Recognised,
+} from './lab/lab-table.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
-export { countSubjects, type ReportedRun, type SubjectKind } from './lab/subjects.ts';
+export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';
@@ -177,7 +223,14 @@ export { Mlp } from './layers/mlp.ts';
 export { ParameterLayer } from './layers/parameter-layer.ts';
 export { RmsNorm } from './layers/rms-norm.ts';
 export { ScaleShiftTable } from './layers/scale-shift-table.ts';
+export { type Agreement, agreement } from './metrics/agreement.ts';
+export { type ExtractedRows, type ExtractOptions, FeatureExtractor } from './metrics/feature-extractor.ts';
+export { type FeatureRows, frechetDistance } from './metrics/frechet.ts';
 export { HIGH_FREQUENCY_CUTOFF, highFrequencyError } from './metrics/high-frequency.ts';
+export { inceptionScore } from './metrics/inception-score.ts';
+export { labelsOf, type WantedSubject } from './metrics/label-names.ts';
+export { measurePair, type PairMeasures } from './metrics/picture-pairs.ts';
+export { piqe } from './metrics/piqe.ts';
 export { psnr } from './metrics/psnr.ts';
 export { sobelMeanGradient } from './metrics/sobel.ts';
 export { ssim } from './metrics/ssim.ts';
@@ -201,6 +254,9 @@ export {
 export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
 export type { DiTCheckpoint } from './models/dit-checkpoint.ts';
 export { DIT_SIZES, type DiTConfig, ditCost, type ModelCost, type Numerics } from './models/dit-config.ts';
+export { ImageClassifier } from './models/image-classifier.ts';
+export type { ImageClassifierCheckpoint } from './models/image-classifier-checkpoint.ts';
+export type { ImageClassifierConfig, ImageLabel } from './models/image-classifier-config.ts';
 export {
   autoencoderMemory,
   decoderMemory,

@@ -33,13 +33,14 @@ const MODELS = {
   vae: COMPONENT,
   scheduler: z.record(z.string(), z.unknown()),
 };
+/** What it was converted from. */
+const SOURCE = z.array(z.object({ name: z.string(), bytes: z.number().int(), sha256: z.string() }));
 const ORIGIN = {
   defaults: z.object({
     numInferenceSteps: z.number().int().positive().exactOptional(),
     guidanceScale: z.number().exactOptional(),
   }),
-  /** What it was converted from. */
-  source: z.array(z.object({ name: z.string(), bytes: z.number().int(), sha256: z.string() })),
+  source: SOURCE,
 };
 
 const DIT_MANIFEST = z.object({
@@ -60,7 +61,16 @@ const PIXART_MANIFEST = z.object({
   ...ORIGIN,
 });
 
-const MANIFEST = z.discriminatedUnion('pipeline', [DIT_MANIFEST, PIXART_MANIFEST]);
+const CLASSIFIER_MANIFEST = z.object({
+  ...FORMAT,
+  pipeline: z.literal('ImageClassifier'),
+  classifier: COMPONENT,
+  /** What a prompt may call each label, and the class that it belongs to. */
+  labels: z.array(z.object({ names: z.array(z.string()).min(1), group: z.string().exactOptional() })),
+  source: SOURCE,
+});
+
+const MANIFEST = z.discriminatedUnion('pipeline', [DIT_MANIFEST, PIXART_MANIFEST, CLASSIFIER_MANIFEST]);
 
 /** One file of a converted checkpoint: the safetensors of a component, or of the tokenizer. */
 export interface ManifestFile {
@@ -72,14 +82,19 @@ export interface ManifestFile {
 export type ManifestComponent = z.infer<typeof COMPONENT>;
 export type DiTManifest = z.infer<typeof DIT_MANIFEST>;
 export type PixArtManifest = z.infer<typeof PIXART_MANIFEST>;
-/** Everything that a converted checkpoint says of itself; `pipeline` tells the model. */
+/** Of a model that tells what pictures show. */
+export type ClassifierManifest = z.infer<typeof CLASSIFIER_MANIFEST>;
+/** Everything that a converted checkpoint of a model that makes pictures says of itself; `pipeline` tells the model. */
 export type Manifest = DiTManifest | PixArtManifest;
+export type AnyManifest = Manifest | ClassifierManifest;
 
 export type ComponentName = 'transformer' | 'vae' | 'textEncoder';
+export type AnyComponentName = ComponentName | 'classifier';
 
 /** The models of a checkpoint, by their names in the manifest, in the order in which they are written. */
-export function componentsOf(manifest: Manifest): ReadonlyMap<ComponentName, ManifestComponent> {
-  const components = new Map<ComponentName, ManifestComponent>([
+export function componentsOf(manifest: AnyManifest): ReadonlyMap<AnyComponentName, ManifestComponent> {
+  if (manifest.pipeline === 'ImageClassifier') return new Map([['classifier', manifest.classifier]]);
+  const components = new Map<AnyComponentName, ManifestComponent>([
     ['transformer', manifest.transformer],
     ['vae', manifest.vae],
   ]);
@@ -89,7 +104,7 @@ export function componentsOf(manifest: Manifest): ReadonlyMap<ComponentName, Man
 }
 
 /** @throws CheckpointError that lists every field that does not fit. */
-export function parseManifest(where: string, text: string): Manifest {
+export function parseAnyManifest(where: string, text: string): AnyManifest {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -99,4 +114,13 @@ export function parseManifest(where: string, text: string): Manifest {
   const parsed = MANIFEST.safeParse(json);
   if (!parsed.success) throw new CheckpointError(`${where}: ${z.prettifyError(parsed.error)}`);
   return parsed.data;
+}
+
+/** @throws CheckpointError as `parseAnyManifest`, and for a model that makes no pictures. */
+export function parseManifest(where: string, text: string): Manifest {
+  const manifest = parseAnyManifest(where, text);
+  if (manifest.pipeline !== 'ImageClassifier') return manifest;
+  throw new CheckpointError(
+    `${where}: is an image classifier, which makes no pictures; give a DiT or a PixArt, and this one to "delta-dit metrics --features"`,
+  );
 }

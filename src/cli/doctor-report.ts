@@ -98,8 +98,9 @@ function checkpointLines({ checkpoints }: Diagnosis): Line[] {
   if (checkpoints.length === 0) return [[{ status: 'absent' }, 'none', 'convert one, or give its path with --model']];
   const lines = checkpoints.map((check): Line => {
     const { model, dtypes, bytes, memoryBytes, folder } = check;
-    if (bytes === undefined || memoryBytes === undefined) return [check, check.name, folder];
-    const facts = [model, dtypes?.join(' and '), `${size(bytes)} on disk`, `${size(memoryBytes)} in memory`, folder];
+    if (bytes === undefined) return [check, check.name, folder];
+    const inMemory = memoryBytes === undefined ? [] : [`${size(memoryBytes)} in memory`];
+    const facts = [model, dtypes?.join(' and '), `${size(bytes)} on disk`, ...inMemory, folder];
     return [check, check.name, facts.join(', ')];
   });
   return [...lines, [{ status: 'absent' }, 'checksums are not compared here', '`delta-dit verify <name>` does it']];

@@ -7,6 +7,8 @@ import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { labCommand } from './commands/lab.ts';
+import { metricsCommand } from './commands/metrics.ts';
 import { setupNativeCommand } from './commands/setup-native.ts';
 import { vaeCommand } from './commands/vae.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -31,6 +33,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     demoCommand,
     analyseCommand,
     benchCommand,
+    metricsCommand,
+    labCommand,
     vaeCommand,
   ];
   for (const command of commands) program.addCommand(command());

@@ -146,13 +146,13 @@ function commandAdvice(command: string | undefined): string {
   return command ? `; run ${command}` : '';
 }
 
-/** A path as it is, or a checkpoint by name from ./checkpoints or from this package. */
-export function modelPath(model: string): string {
+/** A path as it is, or a checkpoint by name from ./checkpoints or from this package. @param flag for the error */
+export function modelPath(model: string, flag = '--model'): string {
   const places = [model, join('checkpoints', model), join(packageFolder(), 'checkpoints', model)];
   const found = places.find((path) => existsSync(path));
   if (!found)
     throw new FileError(
-      `--model ${model}: no such file or folder, and no checkpoint of that name; looked at ${places.join(', ')}`,
+      `${flag} ${model}: no such file or folder, and no checkpoint of that name; looked at ${places.join(', ')}`,
     );
   return found;
 }

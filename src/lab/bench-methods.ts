@@ -3,6 +3,7 @@ import { deltaDiT } from '../cache/policies/delta-dit.ts';
 import { deltaCache, featureCache } from '../cache/policies/span-cache.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import { defaultCachedBlocks, FEW_STEPS } from '../cache/stage-planner.ts';
+import type { SamplerName } from '../schedulers/samplers.ts';
 
 /** A way to sample: a number of steps, with a cache or without. */
 export interface SamplingMethod {
@@ -10,6 +11,8 @@ export interface SamplingMethod {
   readonly name: string;
   readonly numInferenceSteps: number;
   readonly cache?: CachePolicy | undefined;
+  /** Default: that of the comparison. */
+  readonly sampler?: SamplerName | undefined;
 }
 
 /** Sampling without a cache. */

@@ -1,9 +1,11 @@
 import { ShapeError } from '../errors.ts';
+import { gaussianBlur, gaussianWindow } from './gaussian.ts';
 import { assertSameSize, PEAK, type Pixels } from './psnr.ts';
 
 // Wang et al. 2004: Gaussian window of σ 1.5 over 11 pixels, K1 = 0.01, K2 = 0.03
 const SIGMA = 1.5;
 const RADIUS = 5;
+const WINDOW = gaussianWindow(RADIUS, SIGMA);
 const C1 = (0.01 * PEAK) ** 2;
 const C2 = (0.03 * PEAK) ** 2;
 
@@ -30,7 +32,7 @@ function plane({ width, height, data }: Pixels, channel: number): Float64Array {
 
 function channelSsim(a: Float64Array, b: Float64Array, width: number, height: number): number {
   const product = (x: Float64Array, y: Float64Array) => x.map((value, i) => value * (y[i] ?? 0));
-  const blurred = (x: Float64Array) => blur(x, width, height);
+  const blurred = (x: Float64Array) => gaussianBlur(x, width, height, WINDOW);
   const [meanA, meanB, aa, bb, ab] = [
     blurred(a),
     blurred(b),
@@ -50,30 +52,4 @@ function channelSsim(a: Float64Array, b: Float64Array, width: number, height: nu
     }
   }
   return sum / count;
-}
-
-const WINDOW = (() => {
-  const weights = Array.from({ length: 2 * RADIUS + 1 }, (_, i) =>
-    Math.exp(-((i - RADIUS) ** 2) / (2 * SIGMA * SIGMA)),
-  );
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return weights.map((weight) => weight / total);
-})();
-
-/** Separable Gaussian; pixels outside count as the nearest inside (they touch only the border that is left out). */
-function blur(source: Float64Array, width: number, height: number): Float64Array {
-  const pass = (from: Float64Array, step: number, length: number) => {
-    const out = new Float64Array(from.length);
-    for (let i = 0; i < from.length; i++) {
-      const position = Math.floor(i / step) % length;
-      let sum = 0;
-      for (let k = -RADIUS; k <= RADIUS; k++) {
-        const clamped = Math.min(Math.max(position + k, 0), length - 1);
-        sum += (WINDOW[k + RADIUS] ?? 0) * (from[i + (clamped - position) * step] ?? 0);
-      }
-      out[i] = sum;
-    }
-    return out;
-  };
-  return pass(pass(source, 1, width), width, height);
 }

@@ -2,8 +2,10 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { detectModel } from '../../../converters/detect-model.ts';
 import { type OpenedCheckpoint, openCheckpoint } from '../../../converters/open-checkpoint.ts';
+import { isClassifier, openClassifier } from '../../../converters/open-classifier.ts';
 import { MANIFEST_NAME } from '../../checkpoint/manifest.ts';
 import { nodeFolder } from '../../checkpoint/node-folder.ts';
+import type { TensorArchive } from '../../checkpoint/stored-tensor.ts';
 import { DeltaDiTError } from '../../errors.ts';
 import { peakBytes } from '../../models/memory.ts';
 import { checkpointMemory } from '../../pipelines/checkpoint-memory.ts';
@@ -23,7 +25,7 @@ export interface CheckpointCheck extends Finding {
   readonly dtypes?: readonly string[];
   /** Of its weights on disk, the text encoder's included. */
   readonly bytes?: number;
-  /** Estimate of what one guided picture takes, as `delta-dit generate` makes it. */
+  /** Estimate of what one guided picture takes, as `delta-dit generate` makes it; not of a model that makes none. */
   readonly memoryBytes?: number;
 }
 
@@ -59,6 +61,7 @@ async function checkCheckpoint(name: string, folder: string, limits: readonly Me
     return { ...about, status: 'absent', problem: `holds neither ${MANIFEST_NAME} nor model_index.json` };
   }
   try {
+    if (isConverted && (await isClassifier(files))) return { ...about, ...(await describeClassifier(folder)), ...OK };
     const checkpoint = await openCheckpoint(folder);
     try {
       const described = await describe(checkpoint);
@@ -77,17 +80,29 @@ async function describe(checkpoint: OpenedCheckpoint) {
   const { transformer, vae, files } = checkpoint;
   const textEncoder = checkpoint.pipeline === 'PixArtPipeline' ? await checkpoint.openTextEncoder?.() : undefined;
   await textEncoder?.close(); // its names and sizes stay
-  const sizes = await Promise.all(
-    [...files, ...(textEncoder?.files ?? [])].map(async (file) => (await stat(file)).size),
-  );
-  const archives = [transformer.archive, vae.archive, ...(textEncoder ? [textEncoder.archive] : [])];
-  const tensors = archives.flatMap((archive) => [...archive.tensors.values()]);
+  const archives: [TensorArchive, ...TensorArchive[]] = [
+    transformer.archive,
+    vae.archive,
+    ...(textEncoder ? [textEncoder.archive] : []),
+  ];
+  const stored = await describeStored(archives, [...files, ...(textEncoder?.files ?? [])]);
   const memoryOf = await checkpointMemory(checkpoint);
+  return { ...stored, memoryBytes: peakBytes(memoryOf({ pictures: 1, guided: true })) };
+}
+
+async function describeClassifier(folder: string) {
+  const { archive, files, close } = await openClassifier(folder);
+  return describeStored([archive], files).finally(close);
+}
+
+/** @param archives of which the first tells the model */
+async function describeStored(archives: readonly [TensorArchive, ...TensorArchive[]], files: readonly string[]) {
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size));
+  const tensors = archives.flatMap((archive) => [...archive.tensors.values()]);
   return {
-    model: detectModel(transformer.archive).description,
+    model: detectModel(archives[0]).description,
     dtypes: [...new Set(tensors.map(({ dtype }) => dtype))].sort(),
     bytes: sizes.reduce((sum, size) => sum + size, 0),
-    memoryBytes: peakBytes(memoryOf({ pictures: 1, guided: true })),
   };
 }
 

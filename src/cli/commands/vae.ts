@@ -12,10 +12,10 @@ import {
   type PixelImage,
   toPixels,
 } from '../../index.ts';
+import { resizeLanczos } from '../../pipelines/lanczos.ts';
 import { torchNoise } from '../../pipelines/noise.ts';
 import { wholeNumber } from '../arguments.ts';
 import { withInterrupt } from '../interrupt.ts';
-import { resizeLanczos } from '../lanczos.ts';
 import { writeLatents } from '../latents-file.ts';
 import { type MemoryLimit, memoryError, memoryLimits } from '../memory-check.ts';
 import {

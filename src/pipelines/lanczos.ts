@@ -1,4 +1,4 @@
-import type { PixelImage } from '../index.ts';
+import type { PixelImage } from './image.ts';
 
 /** The lobes of the kernel on each side, in pixels of the coarser picture. */
 const LOBES = 3;

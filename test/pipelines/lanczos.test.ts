@@ -1,4 +1,4 @@
-import { resizeLanczos } from '../../src/cli/lanczos.ts';
+import { resizeLanczos } from '../../src/pipelines/lanczos.ts';
 import { type Fixture, readFixture } from '../support/fixtures.ts';
 
 let fixture: Fixture;

@@ -1,0 +1,62 @@
+import type { LabRow } from '../index.ts';
+import { type BenchEnvironment, environmentLine } from './bench-environment.ts';
+import { markdown, threeDigits } from './bench-tables.ts';
+
+/** What stands at the head of a report. */
+export interface LabHead {
+  readonly title: string;
+  readonly command: string;
+  readonly environment: BenchEnvironment;
+  readonly pictures: number;
+  readonly guidanceScale: number;
+  readonly baseline: string;
+  readonly converged: string;
+}
+
+/** The table of a laboratory in Markdown, fastest last, figures by name. */
+export function labReport(head: LabHead, rows: readonly LabRow[], figures: readonly string[]): string {
+  const { title, command, environment, pictures, guidanceScale, baseline, converged } = head;
+  const sorted = [...rows].sort((a, b) => a.latencyRatio - b.latencyRatio);
+  return [
+    `# ${title}`,
+    `\`${command}\``,
+    `${pictures} pictures a method, guidance ${guidanceScale}. Ratios: ${baseline} ÷ the row, medians over batches that took turns; converged: ${converged}.`,
+    environmentLine(environment),
+    markdown([COLUMNS.map(([name]) => name), ...sorted.map((row) => COLUMNS.map(([, cell]) => cell(row)))]),
+    'Margin: PSNR to the converged picture less what uncached sampling gives in the same time, on the line between its best points.',
+    ...figures.map((name) => `![${name}](${name})`),
+    '',
+  ].join('\n\n');
+}
+
+const COLUMNS: readonly (readonly [string, (row: LabRow) => string])[] = [
+  ['method', (row) => row.method],
+  ['s a picture', (row) => threeDigits(row.secondsPerPicture)],
+  ['latency ×', (row) => row.latencyRatio.toFixed(2)],
+  ['MACs ×', (row) => row.macsRatio.toFixed(2)],
+  ['cached KiB a picture', (row) => Math.round(row.peakCachedBytes / 1024).toString()],
+  ['PSNR to uncached', (row) => decibels(row.toUncached?.psnr)],
+  ['SSIM to uncached', (row) => row.toUncached?.ssim.toFixed(4) ?? '–'],
+  ['PSNR to converged', (row) => decibels(row.toConverged.psnr)],
+  ['SSIM to converged', (row) => row.toConverged.ssim.toFixed(4)],
+  ['margin, dB', (row) => (row.margin === null ? '–' : signed(row.margin, 2))],
+  ['gradient', (row) => signed(row.toConverged.gradientDifference, 2)],
+  ['high-frequency error', (row) => row.toConverged.highFrequencyError.toFixed(3)],
+  ['PIQE', (row) => row.piqe.toFixed(1)],
+  ['Fréchet', (row) => row.recognised?.frechetDistance.toFixed(3) ?? '–'],
+  ['Inception Score', (row) => row.recognised?.inceptionScore.toFixed(2) ?? '–'],
+  ['agreement', (row) => percent(row.recognised?.agreement?.found)],
+];
+
+function decibels(value: number | undefined): string {
+  if (value === undefined) return '–';
+  return Number.isFinite(value) ? value.toFixed(2) : '∞';
+}
+
+function signed(value: number, digits: number): string {
+  return `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(digits)}`;
+}
+
+function percent(share: number | undefined): string {
+  return share === undefined ? '–' : `${Math.round(100 * share)} %`;
+}

@@ -1,0 +1,105 @@
+import type { PlanSetting } from '../cache/plan.ts';
+import { deltaDiT } from '../cache/policies/delta-dit.ts';
+import { forecast } from '../cache/policies/forecast.ts';
+import { deltaCache, featureCache } from '../cache/policies/span-cache.ts';
+import { OptionError } from '../errors.ts';
+import type { SamplerName } from '../schedulers/samplers.ts';
+import { cached, distinct, type LabMethod, uncached } from './lab-method.ts';
+
+/** What a grid is laid for. */
+export interface GridSetting extends Pick<PlanSetting, 'numInferenceSteps' | 'depth'> {
+  /** Of the paper's comparison: the checkpoint's own. */
+  readonly sampler: SamplerName;
+}
+
+/** Methods to compare, and what they are compared with. */
+export interface LabGrid {
+  readonly methods: readonly LabMethod[];
+  /** What ratios refer to. */
+  readonly baseline: LabMethod;
+  /** Gives the pictures that a run of endless steps would. */
+  readonly converged: LabMethod;
+}
+
+export const GRID_NAMES = ['paper', 'sweep', 'frontier', 'methods'] as const;
+export type GridName = (typeof GRID_NAMES)[number];
+
+/** As facebookresearch/DiT samples its reference pictures. */
+const CONVERGED_STEPS = 250;
+/** The solvers that a cache competes with. */
+const SOLVERS: readonly SamplerName[] = ['ddim', 'dpm-solver++', 'unipc', 'deis'];
+
+/** @throws OptionError for an unknown name */
+export function labGrid(names: readonly GridName[], setting: GridSetting): LabGrid {
+  const baseline = uncached('ddim', setting.numInferenceSteps);
+  const converged = uncached('ddim', CONVERGED_STEPS);
+  const methods = names.flatMap((name) => gridOf(name)(setting));
+  return { baseline, converged, methods: distinct([converged, baseline, ...methods]) };
+}
+
+function gridOf(name: GridName): (setting: GridSetting) => readonly LabMethod[] {
+  const grids = { paper: paperGrid, sweep: sweepGrid, frontier: frontierGrid, methods: methodsGrid };
+  if (!GRID_NAMES.includes(name))
+    throw new OptionError(`grid: expected ${GRID_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
+  return grids[name];
+}
+
+/**
+ * Tables 1, 2 and 4 of Δ-DiT (arXiv 2406.01125): one region at a time, the feature cache, Δ-DiT, and the steps that cost
+ * as much as it does (13 of 20 in the paper; 12 cost a little less).
+ */
+function paperGrid({ numInferenceSteps: steps, sampler }: GridSetting): readonly LabMethod[] {
+  const caches = [
+    ...(['front', 'middle', 'rear'] as const).map((region) => deltaCache({ region })),
+    ...(['front', 'rear'] as const).map((region) => featureCache({ region })),
+    deltaDiT(),
+  ];
+  const fewer = [Math.ceil(steps / 1.6), Math.floor(steps / 1.6)];
+  return [
+    uncached(sampler, steps),
+    ...caches.map((cache) => cached(cache, sampler, steps)),
+    ...fewer.map((count) => uncached(sampler, count)),
+  ];
+}
+
+/** Fig. 5: b at the default N_c, and N_c at the default b. */
+function sweepGrid({ numInferenceSteps: steps, depth, sampler }: GridSetting): readonly LabMethod[] {
+  const bounds = [0, 0.2, 0.4, 0.6, 0.8, 1].map((share) => Math.round(share * steps));
+  const counts = [0.25, 0.5, 0.625, 0.75, 0.875].map((share) => Math.round(share * depth));
+  return [
+    uncached(sampler, steps),
+    ...bounds.map((stageBound) => cached(deltaDiT({ stageBound }), sampler, steps, `b=${stageBound}`)),
+    ...counts.map((cachedBlocks) => cached(deltaDiT({ cachedBlocks }), sampler, steps, `N_c=${cachedBlocks}`)),
+  ];
+}
+
+/** Steps of every solver, and the model skipped on finer grids. */
+function frontierGrid({ numInferenceSteps: steps }: GridSetting): readonly LabMethod[] {
+  const counts = [0.3, 0.4, 0.5, 0.55, 0.65, 0.8, 1, 1.25, 1.5].map((share) => Math.round(share * steps));
+  const forecasts = (
+    [
+      [1, 3],
+      [1, 2],
+      [2, 4],
+      [2, 3],
+      [1.6, 2],
+      [2, 2],
+    ] as const
+  ).map(([factor, interval]) => ({ count: Math.round(factor * steps), interval }));
+  return [
+    ...SOLVERS.flatMap((sampler) => counts.map((count) => uncached(sampler, count))),
+    ...(['dpm-solver++', 'deis', 'unipc'] as const).flatMap((sampler) =>
+      forecasts.map(({ count, interval }) => cached(forecast({ interval }), sampler, count, `N=${interval}`)),
+    ),
+  ];
+}
+
+/** The field on one page: a row a method, under the best solver, beside the steps that it competes with. */
+function methodsGrid({ numInferenceSteps: steps, sampler }: GridSetting): readonly LabMethod[] {
+  return [
+    ...paperGrid({ numInferenceSteps: steps, sampler } as GridSetting),
+    cached(forecast({ interval: 2 }), 'deis', steps, 'N=2'),
+    cached(forecast({ interval: 3 }), 'deis', 2 * steps, 'N=3'),
+    cached(forecast({ interval: 4 }), 'deis', 2 * steps, 'N=4'),
+  ];
+}
