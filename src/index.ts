@@ -151,8 +151,20 @@ export {
   uncachedPlan,
 } from './cache/plan.ts';
 export { type PlanJson, planFromJson, planToJson } from './cache/plan-json.ts';
+export {
+  ADA_CACHE_CODEBOOKS,
+  type AdaCacheOptions,
+  adaCache,
+  type CodebookEntry,
+  type CodebookName,
+} from './cache/policies/ada-cache.ts';
+export { calibratedTeaCache } from './cache/policies/calibrated-tea-cache.ts';
+export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
+export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
+export { type EasyCacheOptions, easyCache } from './cache/policies/easy-cache.ts';
 export { type FasterDiffusionOptions, fasterDiffusion } from './cache/policies/faster-diffusion.ts';
+export { type FirstBlockCacheOptions, firstBlockCache } from './cache/policies/first-block-cache.ts';
 export { type ForaOptions, fora } from './cache/policies/fora.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
 export {
@@ -166,8 +178,10 @@ export {
 } from './cache/policies/pyramid-attention-broadcast.ts';
 export { type SmoothCacheSchedule, smoothCache } from './cache/policies/smooth-cache.ts';
 export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
+export { type SpeCaOptions, speCa } from './cache/policies/spe-ca.ts';
 export { tablePolicy } from './cache/policies/table.ts';
 export { type TaylorSeerOptions, taylorSeer } from './cache/policies/taylor-seer.ts';
+export { type TeaCacheOptions, teaCache } from './cache/policies/tea-cache.ts';
 export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
 export { parsePredictor, predictorOf } from './cache/predictors/named.ts';
 export type {

@@ -30,3 +30,16 @@ export function storedBranch<M extends Modulation>(branch: Branch<M>, store: (ra
 export function predictedBranch<M extends Modulation>(branch: Branch<M>, raw: tf.Tensor3D): Branch<M> {
   return { ...branch, apply: (x, mod) => branch.merge(x, raw, mod) };
 }
+
+/** A branch that shows what it adds to the tokens, gate included. @param saw borrows the tensor [N,T,D] */
+export function watchedBranch<M extends Modulation>(branch: Branch<M>, saw: (added: tf.Tensor3D) => void): Branch<M> {
+  return {
+    ...branch,
+    apply: (x, mod) =>
+      tf.tidy(() => {
+        const out = branch.apply(x, mod);
+        saw(tf.sub(out, x));
+        return out;
+      }),
+  };
+}

@@ -2,9 +2,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type Block, type BlockRunner, type BranchName, type Modulation, runBlock } from '../models/block.ts';
 import { layerNormModulate } from '../ops/layer-norm.ts';
 import { gatherRows, placeRows, type RowPart, splitRows } from '../ops/rows.ts';
-import { predictedBranch, replaceBranches, storedBranch } from './cached-branch.ts';
+import { predictedBranch, replaceBranches, storedBranch, watchedBranch } from './cached-branch.ts';
 import { addResidual, residual } from './delta.ts';
-import type { BlockPass, DynamicRun } from './dynamic.ts';
+import type { BlockPass, BranchWatch, DynamicRun } from './dynamic.ts';
 import type { RowTensors } from './row-tensors.ts';
 import { type Site, spanSite } from './site.ts';
 import type { SiteStore } from './site-store.ts';
@@ -17,7 +17,7 @@ export interface PassState {
   readonly run: DynamicRun;
   readonly store: SiteStore;
   readonly kept: RowTensors;
-  /** Told how many blocks a row has computed of those that it passed. */
+  /** Told how many blocks of how many rows were passed, and how many of these computed. */
   readonly count: (passed: number, computed: number) => void;
 }
 
@@ -59,8 +59,7 @@ class Pass<C, M extends Modulation> implements BlockPass {
   }
 
   modulatedInput(): tf.Tensor3D {
-    const block = this.blocks[this.position];
-    if (!block) throw new RangeError('the pass is at its end: no block comes next');
+    const block = this.next();
     return tf.tidy(() => {
       const { shiftMsa, scaleMsa } = block.modulation(this.cond);
       return layerNormModulate(this.tokens, shiftMsa, scaleMsa, NORM_EPS);
@@ -68,18 +67,19 @@ class Pass<C, M extends Modulation> implements BlockPass {
   }
 
   async compute(to: number): Promise<void> {
-    const all = Array<boolean>(this.rowCount).fill(false);
-    this.move(to, all, await this.split(all, { computed: async (group) => this.through(this.blocks, to, group) }));
+    if (to <= this.position) return;
+    const none = Array<boolean>(this.rowCount).fill(false);
+    this.move(to, none, through(this.blocks.slice(this.position, to), this.tokens, this.cond));
   }
 
-  async span(to: number, reuse: readonly boolean[]): Promise<void> {
+  async span(to: number, reuse: readonly boolean[], watch?: BranchWatch): Promise<void> {
     if (to <= this.position) return;
     const site = spanSite({ first: this.position, count: to - this.position });
     const isDelta = this.state.run.keeps === 'delta';
-    const computed = async (group: Group<C>) => {
-      const hOut = this.through(this.blocks, to, group);
-      const kept = isDelta ? residual(hOut, group.h) : hOut.clone();
-      this.state.store.put(site, this.step, kept, group.rows);
+    const computed = async ({ h, cond, rows }: Group<C>) => {
+      const blocks = watch ? watchedBlocks(this.blocks, watch, rows) : this.blocks;
+      const hOut = through(blocks.slice(this.position, to), h, cond);
+      this.state.store.put(site, this.step, isDelta ? residual(hOut, h) : hOut.clone(), rows);
       return hOut;
     };
     const reused = async ({ h, rows }: Group<C>) => {
@@ -89,31 +89,29 @@ class Pass<C, M extends Modulation> implements BlockPass {
       kept.dispose();
       return hOut;
     };
-    this.move(to, reuse, await this.split(reuse, { computed, reused }));
+    this.move(to, reuse, await this.split(reuse, computed, reused));
   }
 
   async branches(to: number, reuse: readonly boolean[]): Promise<void> {
-    this.move(to, reuse, await this.throughBranches(to, reuse, true));
-  }
-
-  peek(reuse: readonly boolean[]): Promise<tf.Tensor3D> {
-    return this.throughBranches(this.position + 1, reuse, false);
-  }
-
-  private throughBranches(to: number, reuse: readonly boolean[], stores: boolean): Promise<tf.Tensor3D> {
-    const storing = (rows: readonly number[] | undefined) =>
-      this.blocks.map((block, index) =>
+    if (to <= this.position) return;
+    const computed = async ({ h, cond, rows }: Group<C>) => {
+      const storing = this.blocks.map((block, index) =>
         replaceBranches(block, (branch) =>
           storedBranch(branch, (raw) => this.state.store.put(branchSite(index, branch.name), this.step, raw, rows)),
         ),
       );
-    return this.split(reuse, {
-      computed: async (group) => this.through(stores ? storing(group.rows) : this.blocks, to, group),
-      reused: (group) => this.throughPredicted(to, group),
-    });
+      return through(storing.slice(this.position, to), h, cond);
+    };
+    this.move(to, reuse, await this.split(reuse, computed, (group) => this.predictedBranches(to, group)));
   }
 
-  private async throughPredicted(to: number, { h, cond, rows }: Group<C>): Promise<tf.Tensor3D> {
+  computeAside(rows: readonly number[]): Promise<tf.Tensor3D> {
+    const block = this.next();
+    this.state.count(0, rows.length);
+    return this.some(rows, async ({ h, cond }) => runBlock(block, h, cond));
+  }
+
+  private async predictedBranches(to: number, { h, cond, rows }: Group<C>): Promise<tf.Tensor3D> {
     let x = h.clone();
     for (let index = this.position; index < to; index++) {
       const block = this.blocks[index] as Block<C, M>;
@@ -138,32 +136,19 @@ class Pass<C, M extends Modulation> implements BlockPass {
     return x;
   }
 
-  /** The tokens after blocks `position` … `to` − 1 of some rows, fresh. */
-  private through(blocks: readonly Block<C, M>[], to: number, { h, cond }: Group<C>): tf.Tensor3D {
-    let x = h.clone();
-    try {
-      for (const block of blocks.slice(this.position, to)) {
-        const next = runBlock(block, x, cond);
-        x.dispose();
-        x = next;
-      }
-      return x;
-    } catch (error) {
-      x.dispose();
-      throw error;
-    }
+  private next(): Block<C, M> {
+    const block = this.blocks[this.position];
+    if (!block) throw new RangeError('the pass is at its end: no block comes next');
+    return block;
   }
 
   /** Sends the rows two ways, each group as a batch of its own, and puts what comes back together. */
-  private async split(reuse: readonly boolean[], ways: Ways<C>): Promise<tf.Tensor3D> {
+  private async split(reuse: readonly boolean[], computed: Way<C>, reused: Way<C>): Promise<tf.Tensor3D> {
     const { yes, no } = splitRows(reuse);
-    const whole: Group<C> = { h: this.tokens, cond: this.cond, rows: undefined };
-    if (yes.length === 0) return ways.computed(whole);
-    if (no.length === 0 && ways.reused) return ways.reused(whole);
     const parts: RowPart<tf.Tensor3D>[] = [];
     try {
-      parts.push({ places: no, value: await this.some(no, ways.computed) });
-      if (ways.reused) parts.push({ places: yes, value: await this.some(yes, ways.reused) });
+      if (no.length > 0) parts.push({ places: no, value: await this.some(no, computed) });
+      if (yes.length > 0) parts.push({ places: yes, value: await this.some(yes, reused) });
       return placeRows(parts, this.rowCount);
     } finally {
       tf.dispose(parts.map(({ value }) => value));
@@ -171,8 +156,9 @@ class Pass<C, M extends Modulation> implements BlockPass {
   }
 
   private async some(rows: readonly number[], way: Way<C>): Promise<tf.Tensor3D> {
+    if (rows.length === this.rowCount) return way({ h: this.tokens, cond: this.cond, rows });
     const h = gatherRows(this.tokens, rows);
-    const cond = (this.blocks[0] as Block<C, M>).rows(this.cond, rows);
+    const cond = this.next().rows(this.cond, rows);
     try {
       return await way({ h, cond, rows });
     } finally {
@@ -190,20 +176,43 @@ class Pass<C, M extends Modulation> implements BlockPass {
   }
 }
 
-/** Some rows of the batch on their way. */
+/** Some rows of the batch on their way, or all. */
 interface Group<C> {
   readonly h: tf.Tensor3D;
   readonly cond: C;
-  /** Undefined: all of them. */
-  readonly rows: readonly number[] | undefined;
+  readonly rows: readonly number[];
 }
 
 /** Borrows the group, gives fresh tokens. */
 type Way<C> = (group: Group<C>) => Promise<tf.Tensor3D>;
 
-interface Ways<C> {
-  readonly computed: Way<C>;
-  readonly reused?: Way<C>;
+/** The tokens after some blocks, fresh. */
+function through<C, M extends Modulation>(blocks: readonly Block<C, M>[], h: tf.Tensor3D, cond: C): tf.Tensor3D {
+  let x = h.clone();
+  try {
+    for (const block of blocks) {
+      const next = runBlock(block, x, cond);
+      x.dispose();
+      x = next;
+    }
+    return x;
+  } catch (error) {
+    x.dispose();
+    throw error;
+  }
+}
+
+function watchedBlocks<C, M extends Modulation>(
+  blocks: readonly Block<C, M>[],
+  { block: watched, branch: name, saw }: BranchWatch,
+  rows: readonly number[],
+): readonly Block<C, M>[] {
+  return blocks.map((block, index) => {
+    if (index !== watched) return block;
+    return replaceBranches(block, (branch) =>
+      branch.name === name ? watchedBranch(branch, (added) => saw(added, rows)) : branch,
+    );
+  });
 }
 
 function branchSite(block: number, branch: BranchName): Site {

@@ -15,9 +15,11 @@ export class DynamicCache implements RunCache {
   private readonly store: SiteStore;
   private readonly kept = new RowTensors();
   private readonly stepBlocks: number[] = [];
+  private reused = 0;
+  /** Of the step: blocks passed and computed, summed over the rows that ran; the part of the samples that ran. */
   private passed = 0;
   private computed = 0;
-  private reused = 0;
+  private ran = 1;
 
   /** @param depth blocks of the model */
   constructor(
@@ -34,13 +36,17 @@ export class DynamicCache implements RunCache {
       blocksReused: this.reused,
       stepBlocks: this.stepBlocks,
       peakCachedBytes: this.store.peakBytes + this.kept.peakBytes,
+      ...(this.run.signals && { signals: this.run.signals }),
     };
   }
 
   atStep(step: number): BlockRunner {
     return dynamicRunner(step, {
       ...{ run: this.run, store: this.store, kept: this.kept },
-      count: (passed, computed) => this.count(passed, computed),
+      count: (passed, computed) => {
+        this.passed += passed;
+        this.computed += computed;
+      },
     });
   }
 
@@ -48,10 +54,10 @@ export class DynamicCache implements RunCache {
     const output = this.run.model
       ? await this.drivenOutput(step, latents, compute, this.run.model.bind(this.run))
       : await compute(latents);
-    const share = this.passed === 0 ? 0 : this.computed / this.passed;
-    this.stepBlocks.push(share * this.depth);
-    this.reused += (1 - share) * this.depth;
-    [this.passed, this.computed] = [0, 0];
+    const blocks = this.passed === 0 ? 0 : (this.ran * this.depth * this.computed) / this.passed;
+    this.stepBlocks.push(blocks);
+    this.reused += this.depth - blocks;
+    [this.passed, this.computed, this.ran] = [0, 0, 1];
     return output;
   }
 
@@ -92,6 +98,7 @@ export class DynamicCache implements RunCache {
     reuse: readonly boolean[],
   ): Promise<tf.Tensor4D> {
     const { yes, no } = splitRows(reuse);
+    this.ran = no.length / reuse.length;
     const parts: RowPart<tf.Tensor4D>[] = [];
     try {
       if (no.length > 0) parts.push({ places: no, value: await this.computedOutput(step, latents, compute, no) });
@@ -100,7 +107,6 @@ export class DynamicCache implements RunCache {
         const predicted = tf.tidy(() => this.form.toOutput(kept, gatherRows(latents, yes), step));
         kept.dispose();
         parts.push({ places: yes, value: predicted });
-        this.count(yes.length * this.depth, 0);
       }
       return placeRows(parts, reuse.length);
     } finally {
@@ -123,10 +129,5 @@ export class DynamicCache implements RunCache {
     } finally {
       own.dispose();
     }
-  }
-
-  private count(passed: number, computed: number): void {
-    this.passed += passed;
-    this.computed += computed;
   }
 }

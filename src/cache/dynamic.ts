@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { BranchName } from '../models/block.ts';
 import type { Keeps } from './plan.ts';
 import type { PredictorSpec } from './predictors/predictor.ts';
 import type { RowTensors } from './row-tensors.ts';
@@ -15,7 +16,7 @@ export interface DynamicRun {
   blocks?(step: number, pass: BlockPass): Promise<void>;
   /** Drives the model as a whole, once a step. */
   model?(step: number, pass: ModelPass): Promise<void>;
-  /** What was seen and decided, for the report: a row each, a value a step. */
+  /** For the report: of each step so far what was read of each row; empty where nothing was. */
   readonly signals?: readonly (readonly number[])[];
 }
 
@@ -35,14 +36,19 @@ export interface BlockPass {
   /** Computes the blocks up to `to`, that one excluded. */
   compute(to: number): Promise<void>;
   /** Passes the blocks up to `to` as one span: in the rows of `reuse` it is predicted, in the others computed and stored. */
-  span(to: number, reuse: readonly boolean[]): Promise<void>;
+  span(to: number, reuse: readonly boolean[], watch?: BranchWatch): Promise<void>;
   /** Passes the blocks up to `to` with each branch as a site: predicted in the rows of `reuse`, else computed and stored. */
   branches(to: number, reuse: readonly boolean[]): Promise<void>;
-  /**
-   * The tokens after the next block [N,T,D], fresh, its branches predicted in the rows of `reuse` and computed in the
-   * others, without moving or storing: for methods that verify a prediction.
-   */
-  peek(reuse: readonly boolean[]): Promise<tf.Tensor3D>;
+  /** Some rows of the tokens after the next block [rows.length,T,D], fresh, computed without moving or storing. */
+  computeAside(rows: readonly number[]): Promise<tf.Tensor3D>;
+}
+
+/** A look at one branch as a span computes it. */
+export interface BranchWatch {
+  readonly block: number;
+  readonly branch: BranchName;
+  /** @param added what the branch adds to the tokens, gate included, of the rows computed [rows.length,T,D]; borrowed */
+  readonly saw: (added: tf.Tensor3D, rows: readonly number[]) => void;
 }
 
 /** One step of the whole model. Rows are the samples: both guidance halves of a sample are one row. */

@@ -1,5 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 
+/** mean|now − before| of each row of [N, …]; of `now` alone, mean|now|. @returns [N], fresh */
+export function meanChange(now: tf.Tensor, before?: tf.Tensor): tf.Tensor1D {
+  return tf.tidy(() => {
+    const axes = now.shape.slice(1).map((_, axis) => axis + 1);
+    return tf.mean(tf.abs(before ? tf.sub(now, before) : now), axes);
+  });
+}
+
 /**
  * mean|now − before| ÷ mean|before| of each row: the relative L1 change that threshold methods go by.
  * @param now [N, …]
@@ -7,11 +15,7 @@ import * as tf from '@tensorflow/tfjs-core';
  * @returns [N], fresh
  */
 export function relativeChange(now: tf.Tensor, before: tf.Tensor): tf.Tensor1D {
-  return tf.tidy(() => {
-    const axes = now.shape.slice(1).map((_, axis) => axis + 1);
-    const change = tf.mean(tf.abs(tf.sub(now, before)), axes);
-    return tf.div(change, tf.mean(tf.abs(before), axes)) as tf.Tensor1D;
-  });
+  return tf.tidy(() => tf.div(meanChange(now, before), meanChange(before)));
 }
 
 /** Reads a tensor [N] and frees it. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gatherRows, placeRows, splitRows } from '../ops/rows.ts';
+import { gatherRows, replaceRows } from '../ops/rows.ts';
 
 /** Tensors [N, …] that a method keeps from step to step under names of its own, such as the signal of the step before. */
 export class RowTensors {
@@ -13,31 +13,19 @@ export class RowTensors {
 
   /**
    * @param value [N, …] of all rows, borrowed
-   * @param which the rows that are replaced; all where left out, or where nothing was kept
+   * @param rows those that are taken of it, ascending; all where left out. The first time all must be given.
    */
-  put(name: string, value: tf.Tensor, which?: readonly boolean[]): void {
+  put(name: string, value: tf.Tensor, rows?: readonly number[]): void {
     const before = this.tensors.get(name);
-    const { yes, no } = splitRows(which ?? []);
-    if (before && which && yes.length === 0) return;
-    const next =
-      !before || !which || no.length === 0
-        ? value.clone()
-        : tf.tidy(() =>
-            placeRows(
-              [
-                { places: yes, value: gatherRows(value, yes) },
-                { places: no, value: gatherRows(before, no) },
-              ],
-              which.length,
-            ),
-          );
-    this.tensors.set(name, tf.keep(next));
-    before?.dispose();
-    const sizes = [...this.tensors.values()].map(({ size }) => size * Float32Array.BYTES_PER_ELEMENT);
-    this.peak = Math.max(
-      this.peak,
-      sizes.reduce((sum, bytes) => sum + bytes, 0),
-    );
+    if (rows?.length === 0) return;
+    const isAll = !before || !rows || rows.length === value.shape[0];
+    this.set(name, isAll ? value.clone() : tf.tidy(() => replaceRows(before, gatherRows(value, rows), rows)));
+  }
+
+  /** As `put`. @param value [rows.length, …] of these rows alone, borrowed */
+  replace(name: string, value: tf.Tensor, rows: readonly number[]): void {
+    const before = this.tensors.get(name);
+    this.set(name, before ? replaceRows(before, value, rows) : value.clone());
   }
 
   /** The most bytes that were kept at once. */
@@ -48,5 +36,12 @@ export class RowTensors {
   dispose(): void {
     tf.dispose([...this.tensors.values()]);
     this.tensors.clear();
+  }
+
+  private set(name: string, next: tf.Tensor): void {
+    this.tensors.get(name)?.dispose();
+    this.tensors.set(name, tf.keep(next));
+    const bytes = [...this.tensors.values()].reduce((sum, { size }) => sum + size * Float32Array.BYTES_PER_ELEMENT, 0);
+    this.peak = Math.max(this.peak, bytes);
   }
 }

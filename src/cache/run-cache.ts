@@ -10,6 +10,8 @@ export interface CacheCounts {
   readonly stepBlocks: readonly number[];
   /** The most bytes that were kept at once. */
   readonly peakCachedBytes: number;
+  /** Of a method that decides as it runs: at each step what it read of each row; empty where nothing was read. */
+  readonly signals?: readonly (readonly number[])[];
 }
 
 /** Computes the guided output of some samples [R,H,W,C], fresh; of all where `rows` is left out. Borrows the latents. */

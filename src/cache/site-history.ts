@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../errors.ts';
-import { gatherRows, placeRows, type RowPart } from '../ops/rows.ts';
+import { gatherRows, placeRows, type RowPart, replaceRows } from '../ops/rows.ts';
 import { isLinear, type Predictor, type Snapshot, weightedSum } from './predictors/predictor.ts';
 
 /** A value of all rows, and the step at which each row computed it; −1 where a row has none so old. */
@@ -37,25 +37,22 @@ export class SiteHistory {
       this.trim(this.predictor.history);
       return;
     }
-    const others = Array.from({ length: count }, (_, row) => row).filter((row) => !rows.includes(row));
     const before = this.slots;
     const length = Math.min(before.length + 1, this.predictor.history);
-    this.slots = Array.from({ length }, (_, k) => {
-      const newer = k === 0 ? value : gatherRows((before[k - 1] as Slot).tensor, rows);
-      const stepsOf = (row: number) =>
-        rows.includes(row) ? (before[k - 1]?.steps[row] ?? step) : (before[k]?.steps[row] ?? -1);
-      const older = before[k]
-        ? gatherRows(before[k].tensor, others)
-        : tf.zeros([others.length, ...value.shape.slice(1)]);
-      const parts = [
-        { places: rows, value: newer },
-        { places: others, value: older },
-      ];
-      const tensor = tf.keep(placeRows(parts, count));
-      tf.dispose([newer, older]);
-      return { tensor, steps: Array.from({ length: count }, (_, row) => stepsOf(row)) };
+    const tensors = tf.tidy(() =>
+      Array.from({ length }, (_, k) => {
+        const shifted = before[k - 1];
+        const newer = shifted ? gatherRows(shifted.tensor, rows) : value;
+        const older = before[k]?.tensor ?? tf.zeros([count, ...value.shape.slice(1)]);
+        return replaceRows(older, newer, rows);
+      }),
+    );
+    this.slots = tensors.map((tensor, k) => {
+      const older = before[k]?.steps ?? Array<number>(count).fill(-1);
+      const steps = older.map((at, row) => (rows.includes(row) ? (before[k - 1]?.steps[row] ?? step) : at));
+      return { tensor: tf.keep(tensor), steps };
     });
-    for (const { tensor } of before) tensor.dispose();
+    tf.dispose([value, ...before.map(({ tensor }) => tensor)]);
   }
 
   /**

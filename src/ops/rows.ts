@@ -29,3 +29,14 @@ export function splitRows(decisions: readonly boolean[]): { yes: number[]; no: n
   const rows = decisions.map((_, row) => row);
   return { yes: rows.filter((row) => decisions[row]), no: rows.filter((row) => !decisions[row]) };
 }
+
+/** The tensor [N, …] with some of its rows, ascending, replaced by those of `value` [rows.length, …]; fresh. */
+export function replaceRows<T extends tf.Tensor>(tensor: T, value: T, rows: readonly number[]): T {
+  const count = tensor.shape[0] ?? 0;
+  const others = Array.from({ length: count }, (_, row) => row).filter((row) => !rows.includes(row));
+  return tf.tidy(() => {
+    const parts = [{ places: rows, value }];
+    if (others.length > 0) parts.push({ places: others, value: gatherRows(tensor, others) });
+    return placeRows(parts, count);
+  });
+}

@@ -1,0 +1,73 @@
+import { OptionError } from '../../errors.ts';
+import type { BlockPass, DynamicRun } from '../dynamic.ts';
+import { checkNumber } from '../option-checks.ts';
+import type { DynamicPolicy } from '../policy.ts';
+import { readRows, relativeChange } from '../row-change.ts';
+
+export interface TeaCacheOptions {
+  /** τ: the blocks are skipped while the accumulated change stays below it. Default 0.25; 0 skips nothing. */
+  readonly threshold?: number;
+  /** Of the polynomial that turns the change of the input into that of the output, highest power first. Default [1, 0]. */
+  readonly coefficients?: readonly number[];
+}
+
+/**
+ * TeaCache (arXiv 2411.19108; `teacache_forward` of github.com/ali-vilab/TeaCache). With M the first block's modulated
+ * input at a step, s = mean|M − M′| ÷ mean|M′|, M′ that of the step before. p(s) is added up; while the sum stays below τ,
+ * all blocks are replaced by the residual that they had when last computed; else they are computed and the sum starts
+ * anew. The first and the last step are computed.
+ *
+ * The authors fit p, of degree 4, for each model; none is published for DiT or PixArt, so p(s) = s unless coefficients are
+ * given. 0.25 is the least threshold that they use for FLUX.1, with its own polynomial.
+ * @throws OptionError for a negative threshold, or coefficients that are no numbers.
+ */
+export function teaCache(options: TeaCacheOptions = {}): DynamicPolicy {
+  const { threshold = 0.25, coefficients = [1, 0] } = options;
+  checkNumber('threshold', threshold, 0);
+  if (coefficients.length === 0 || !coefficients.every(Number.isFinite)) {
+    throw new OptionError(`coefficients: expected numbers, highest power first, got [${coefficients.join(', ')}]`);
+  }
+  return {
+    name: 'teacache',
+    begin: ({ numInferenceSteps }) => new TeaCacheRun(threshold, coefficients, numInferenceSteps - 1),
+  };
+}
+
+class TeaCacheRun implements DynamicRun {
+  readonly keeps = 'delta';
+  readonly predictor = { name: 'hold' } as const;
+  readonly signals: number[][] = [];
+  private accumulated: number[] = [];
+
+  constructor(
+    private readonly threshold: number,
+    private readonly coefficients: readonly number[],
+    private readonly lastStep: number,
+  ) {}
+
+  async blocks(step: number, pass: BlockPass): Promise<void> {
+    const changes = await this.changes(step, pass);
+    this.signals.push(changes ?? []);
+    const sums = changes?.map((change, row) => (this.accumulated[row] ?? 0) + this.rescaled(change));
+    const reuse = Array.from({ length: pass.rowCount }, (_, row) => (sums?.[row] ?? Infinity) < this.threshold);
+    this.accumulated = reuse.map((reused, row) => (reused ? (sums?.[row] ?? 0) : 0));
+    await pass.span(pass.depth, reuse);
+  }
+
+  /** Of each row since the step before; undefined where the step is computed whatever they are. */
+  private async changes(step: number, pass: BlockPass): Promise<number[] | undefined> {
+    const input = pass.modulatedInput();
+    try {
+      const before = pass.kept.get('modulated input');
+      const change = before && step < this.lastStep ? relativeChange(input, before) : undefined;
+      pass.kept.put('modulated input', input);
+      return change && (await readRows(change));
+    } finally {
+      input.dispose();
+    }
+  }
+
+  private rescaled(change: number): number {
+    return this.coefficients.reduce((sum, coefficient) => sum * change + coefficient, 0);
+  }
+}
