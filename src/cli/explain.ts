@@ -51,7 +51,7 @@ export async function explain(options: ExplainOptions, policy: CachePolicy | und
         defaults: { ...defaults, ...checkpoint.defaults },
         sha256: checkpoint.sha256,
       },
-      planOptionsOf({ ...checkpoint.defaults, ...options }, explained),
+      { ...planOptionsOf(options, explained), cache: policy },
     );
     if (policy && !isStatic(policy)) throw undecided(policy.name);
     const plan = policy?.plan(setting) ?? uncachedPlan(setting);
