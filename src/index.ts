@@ -7,15 +7,13 @@ import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
 import { FeatureExtractor } from './metrics/feature-extractor.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
-import type { Numerics } from './models/dit-config.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
+import type { LoadOptions } from './pipelines/load-options.ts';
 import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
-export interface FromPretrainedOptions extends OpenOptions, BackendOptions {
+export interface FromPretrainedOptions extends OpenOptions, LoadOptions, BackendOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
-  /** Overrides the checkpoint's origin. */
-  readonly numerics?: Numerics | undefined;
 }
 
 /** Class labels to pictures. */
@@ -32,18 +30,16 @@ export const DiTPipeline = Object.assign(Pipeline, {
     await useBackend(options.backend, options);
     const checkpoint = await openDiT(path, options);
     try {
-      return await Pipeline.fromCheckpoint(checkpoint, options.numerics);
+      return await Pipeline.fromCheckpoint(checkpoint, options);
     } finally {
       await checkpoint.close();
     }
   },
 });
 
-export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, BackendOptions {
+export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, LoadOptions, BackendOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
-  /** Overrides the checkpoint's origin. */
-  readonly numerics?: Numerics | undefined;
 }
 
 /** Prompts to pictures. */
@@ -61,7 +57,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
     await useBackend(options.backend, options);
     const checkpoint = await openPixArt(path, options);
     try {
-      return await TextPipeline.fromCheckpoint(checkpoint, options.numerics);
+      return await TextPipeline.fromCheckpoint(checkpoint, options);
     } finally {
       await checkpoint.close();
     }
@@ -200,6 +196,7 @@ export type { CacheCounts, RunCache } from './cache/run-cache.ts';
 export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
 export { planDeltaDiT, planStages } from './cache/stage-planner.ts';
 export type { ByteSource } from './checkpoint/byte-source.ts';
+export type { WeightDtype } from './checkpoint/hold.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export * from './errors.ts';
@@ -326,6 +323,7 @@ export { TorchGenerator } from './ops/randn.ts';
 export { checkpointMemory, type MemoryRequest } from './pipelines/checkpoint-memory.ts';
 export { DIT_DEFAULTS, type DiTGenerateOptions, type DiTResult } from './pipelines/dit-pipeline.ts';
 export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
+export type { LoadOptions } from './pipelines/load-options.ts';
 export {
   classPainter,
   type Painter,

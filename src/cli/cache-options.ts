@@ -26,10 +26,20 @@ export async function cachePolicy(
   const named = METHODS.get(name);
   if (!named) {
     throw new OptionError(
-      `--cache: expected none, ${CACHE_NAMES.join(', ')}, or a file (.json, .pt, .pth); got ${JSON.stringify(name)}`,
+      `--cache: expected none, auto, ${CACHE_NAMES.join(', ')}, or a file (.json, .pt, .pth); got ${JSON.stringify(name)}`,
     );
   }
   return named.make(optionsOf(name, named.options, pairs));
+}
+
+/** As `cachePolicy`, or the plan that the checkpoint carries. */
+export async function wantedCache(
+  name: string | undefined,
+  pairs: readonly string[],
+): Promise<CachePolicy | 'auto' | undefined> {
+  if (name !== 'auto') return cachePolicy(name, pairs);
+  if (pairs.length > 0) throw new OptionError(`--cache-option ${pairs.join(',')}: --cache auto takes none`);
+  return name;
 }
 
 function optionsOf(name: string, known: readonly string[], pairs: readonly string[]): ReadonlyMap<string, string> {

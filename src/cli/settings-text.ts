@@ -30,7 +30,7 @@ export function settingsOf(
   description: DiTRunDescription | PixArtRunDescription,
 ): StoredSettings {
   const { options, kind, subjects, seeds, compare, batchSize, policy } = request;
-  const { numerics, timesteps, guidanceScale, sampler, eta, backend } = description;
+  const { numerics, timesteps, guidanceScale, sampler, eta, backend, dtype } = description;
   const given = subjects.map((subject) => subject.given);
   const common = {
     model: modelName(options, kind),
@@ -41,10 +41,10 @@ export function settingsOf(
       guidanceScale,
       sampler,
       eta,
-      cache: policy ? (options.cache ?? policy.name) : null,
+      cache: policy ? (options.cache ?? description.cache) : null,
       cacheOptions: [...(options.cacheOption ?? [])],
     },
-    ...{ compare, batchSize, backend },
+    ...{ compare, batchSize, backend, dtype },
   };
   if (!('prompts' in description)) {
     const { inputSize } = painter.pipe.transformer.config;

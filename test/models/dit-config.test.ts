@@ -62,6 +62,10 @@ describe('ditCost', () => {
       depth: 28,
       blockLinear: 12 * d * d * t + 6 * d * d,
       blockAttention: 2 * t * t * d,
+      branches: {
+        self: { linear: 4 * d * d * t, attention: 2 * t * t * d },
+        mlp: { linear: 8 * d * d * t, attention: 0 },
+      },
     });
   });
 });

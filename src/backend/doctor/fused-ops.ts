@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { WeightDtype } from '../../checkpoint/hold.ts';
 import { fusedAddonPath } from '../native/fused-addon.ts';
 import { type ProbeOptions, probeFusedOps } from '../native/probe.ts';
 import { setUpCommand } from '../native/set-up-command.ts';
@@ -10,8 +11,10 @@ import { type Finding, OK } from './finding.ts';
 export interface FusedOpsCheck extends Finding {
   /** The addon that holds them, where it is there. */
   readonly addon?: string;
-  /** The instruction set that they use here: "avx512", "avx2", "plain". */
+  /** The instruction set that they use here: "amx", "avx512", "avx2", "plain". */
   readonly instructions?: string;
+  /** How they hold weights. */
+  readonly dtypes?: readonly WeightDtype[];
 }
 
 /** @param backends as probed, the one that is chosen first among those that work */
@@ -30,5 +33,5 @@ export async function checkFusedOps(
   if (!existsSync(addon)) return { status: 'warning', problem: 'are not compiled yet; pictures take longer', fix };
   const probe = await probeFusedOps(tfjsNode, addon, options);
   if (!probe.works) return { addon, status: 'failed', problem: `do not work: ${probe.reason}`, fix };
-  return { addon, instructions: probe.instructions, ...OK };
+  return { addon, instructions: probe.instructions, dtypes: ['float32', 'bfloat16'], ...OK };
 }

@@ -4,6 +4,11 @@
 
 #include <cstddef>
 
+// AMX needs a compiler that knows it, and a system that lends its registers.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && __GNUC__ >= 11
+#define DELTA_DIT_AMX
+#endif
+
 namespace delta_dit {
 
 // Rows `first` … `end` - 1 of a matrix of `width` columns.
@@ -12,6 +17,37 @@ struct Rows {
   size_t end;
   size_t width;
 };
+
+// LayerNorm without affine parameters, then x * (1 + scale) + shift: scale and shift [samples, width] of `tokens` rows each.
+struct RowNorm {
+  const float* shift;
+  const float* scale;
+  size_t tokens;
+  size_t first_row;  // of the rows that are given, among those of all samples
+  float eps;
+};
+
+// x kernel + bias, then GELU, then residual + gate * that; what is null or false is left out.
+struct Product {
+  const float* rows;      // [count, depth], laid out by `pack_rows`
+  const void* kernel;     // [depth, width], float32 or bfloat16
+  const float* bias;      // [width]
+  const float* residual;  // [count, width]
+  const float* gate;      // [samples, width], of `tokens` rows each
+  float* out;             // [count, width]
+  size_t count, depth, width;
+  size_t tokens;
+  size_t first_row;  // of `count` rows, among those of all samples
+  bool bfloat16;
+  bool gelu;
+};
+
+struct ProductTile {
+  size_t first_row, end_row, first_column, end_column;
+};
+
+// Up to so many rows a product waits for memory, and is computed by `few_rows`.
+constexpr size_t kFewRows = 4;
 
 // Attention of the queries of one head, as they lie in the projections. Strides are in floats, from token to token.
 struct AttentionTile {
@@ -34,15 +70,22 @@ struct ChannelNorm {
 struct Kernels {
   const char* name;
 
-  // LayerNorm without affine parameters, then x * (1 + scale) + shift; shift and scale are per sample of `tokens` rows.
-  void (*layer_norm_modulate)(Rows rows, const float* x, const float* shift, const float* scale, size_t tokens,
-                              float eps, float* out);
-  // x + bias. `out` may be x, here and below.
-  void (*add_bias)(Rows rows, const float* x, const float* bias, float* out);
-  // gelu(x + bias), tanh approximation; bias may be null.
-  void (*bias_gelu)(Rows rows, const float* x, const float* bias, float* out);
+  void (*layer_norm_modulate)(Rows rows, const float* x, const RowNorm& norm, float* out);
+  // Tanh approximation.
+  void (*gelu)(Rows rows, const float* x, float* out);
+  void (*silu)(Rows rows, const float* x, float* out);
   // x + gate * raw, the gate per sample.
   void (*gate_residual)(Rows rows, const float* x, const float* raw, const float* gate, size_t tokens, float* out);
+
+  // Rows and columns that a product takes at a time; where tiles are cut.
+  size_t height, panel;
+  // Lays rows of x [count, depth] out as `product` and `few_rows` read them, normalised first where norm has a scale;
+  // there is room for as many floats.
+  void (*pack_rows)(Rows rows, const float* x, const RowNorm& norm, const Product& product, float* packed);
+  // Computes a tile of a product. A number depends on its row and column, but not on the tile that they are in.
+  void (*product)(const Product& product, const ProductTile& tile);
+  // The same for at most kFewRows rows, at the speed at which the kernel can be read.
+  void (*few_rows)(const Product& product, const ProductTile& tile);
 
   // softmax(q k^T / sqrt(head_size) + bias) v, key block by key block with a running maximum and sum (Milakov &
   // Gimelshein 2018, "Online normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention").
@@ -59,10 +102,14 @@ extern const Kernels kPlainKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 #endif
+#ifdef DELTA_DIT_AMX
+// Those of AVX-512, but for the products of kernels in bfloat16, whose rows they round to bfloat16, too.
+extern const Kernels kAmxKernels;
+#endif
 
 // The best that this processor has, or what DELTA_DIT_CPU or `choose_kernels` names below it.
 const Kernels& kernels();
-// "plain", "avx2" or "avx512"; false, and nothing changes, where the processor lacks it or there is none of that name.
+// "plain", "avx2", "avx512" or "amx"; false, and nothing changes, where the processor lacks it or there is none of that name.
 bool choose_kernels(const char* name);
 
 }  // namespace delta_dit
