@@ -31,7 +31,7 @@ describe('--cache by name', () => {
     expect(await cachePolicy('none', [])).toBeUndefined();
     expect((await cachePolicy('taylorseer', []))?.name).toBe('taylorseer');
     await expect(cachePolicy('none', ['a=1'])).rejects.toThrow(/needs --cache with a method/);
-    await expect(cachePolicy('fara', [])).rejects.toThrow(/expected none, delta-dit, .*fora, .* or a file/);
+    await expect(cachePolicy('fara', [])).rejects.toThrow(/expected none, auto, delta-dit, .*fora, .* or a file/);
   });
 
   it.each(CACHE_NAMES)('%s tells its options from others', async (name) => {

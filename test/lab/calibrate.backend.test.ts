@@ -10,6 +10,7 @@ import { smoothCacheSteps } from '../../src/lab/calibrated-schedules.ts';
 import { fitPolynomial } from '../../src/lab/polynomial-fit.ts';
 import { StackMeter, type StackReading } from '../../src/lab/stack-meter.ts';
 import { type Block, plainBranch, runAllBlocks } from '../../src/models/block.ts';
+import { joinResidual } from '../../src/ops/layer-norm.ts';
 import type { DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
 import { classPainter } from '../../src/pipelines/painter.ts';
 import { expectBitEqual } from '../support/compare.ts';
@@ -39,7 +40,7 @@ const errorsOf = ({ measured }: { readonly measured?: unknown }) => (measured as
 /** A block of one branch, `mlp`, whose output is given. */
 function givenBlock(output: () => tf.Tensor3D): Block<FakeConditioning> {
   const [fake] = fakeBlocks(1);
-  return { ...fake!, branches: [plainBranch('mlp', output)] };
+  return { ...fake!, branches: [plainBranch('mlp', (_, __, { residual }) => joinResidual(output(), residual))] };
 }
 
 describe('BranchMeter', () => {
