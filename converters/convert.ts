@@ -13,7 +13,7 @@ import { AbortError, OptionError } from '../src/errors.ts';
 import type { SamplingDefaults } from '../src/models/dit-checkpoint.ts';
 import type { Numerics } from '../src/models/dit-config.ts';
 import { elementCount } from '../src/shape.ts';
-import { castTensor, type FloatCounts } from './cast.ts';
+import { type Casting, castTensor } from './cast.ts';
 import { type Conversion, type ConvertedModel, type CopiedFile, openConversion } from './conversion.ts';
 import type { FolderWriter } from './folder-writer.ts';
 import type { OpenOptions } from './open-dit.ts';
@@ -23,7 +23,8 @@ import type { OpenPixArtOptions } from './open-pixart.ts';
 export type StorageType = 'float32' | 'float16' | 'bfloat16';
 
 type Storage = ManifestComponent['dtype'];
-const STORED_AS: Readonly<Record<StorageType, Storage>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' };
+/** As files name the types. */
+export const STORED_AS: Readonly<Record<StorageType, Storage>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' };
 
 /** A shard holds about this much, as Hugging Face's do. */
 const SHARD_BYTES = 5e9;
@@ -92,13 +93,14 @@ async function writeConversion(
   const { describeSources } = await import('./source-files.ts');
   const bytes = models.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
+  const hashed = describeSources(sources);
   try {
     for (const { archive } of models) await archive.verify?.();
-    const counts: FloatCounts = { nonFinite: 0 };
+    const casting: Casting = { nonFinite: 0 };
     const onTensor = progressOf(options, bytes);
     const written: Partial<Record<ComponentName, ManifestComponent>> = {};
     for (const model of models)
-      written[model.name] = await writeModel(writer, model, storage, options, counts, onTensor);
+      written[model.name] = await writeModel(writer, model, storage, options, casting, onTensor);
     const manifest = parseManifest(
       MANIFEST_NAME,
       JSON.stringify({
@@ -107,14 +109,15 @@ async function writeConversion(
         ...fields,
         ...written,
         ...(copied ? { tokenizer: await copyFiles(writer, copied) } : {}),
-        source: await describeSources(sources),
+        source: await hashed.result,
       }),
     );
     await writer.text(MANIFEST_NAME, `${JSON.stringify(manifest, undefined, 2)}\n`);
     await writer.commit();
     const tensors = models.reduce((sum, model) => sum + model.tensors.length, 0);
-    return { manifest, tensors, bytes, nonFinite: counts.nonFinite };
+    return { manifest, tensors, bytes, nonFinite: casting.nonFinite };
   } finally {
+    await hashed.end();
     await writer.discard();
   }
 }
@@ -131,7 +134,7 @@ async function writeModel(
   { name, config, tensors }: ConvertedModel,
   storage: Storage,
   { shardBytes = SHARD_BYTES }: ConvertOptions,
-  counts: FloatCounts,
+  casting: Casting,
   onTensor: (tensor: StoredTensor) => void,
 ): Promise<ManifestComponent> {
   const shards = intoShards(tensors, storage, shardBytes);
@@ -139,7 +142,7 @@ async function writeModel(
   for (const [i, shard] of shards.entries()) {
     const number = (n: number) => String(n).padStart(5, '0');
     const part = shards.length === 1 ? '' : `-${number(i + 1)}-of-${number(shards.length)}`;
-    const cast = shard.map((tensor) => notifying(castTensor(tensor, storage, counts), onTensor));
+    const cast = shard.map((tensor) => notifying(castTensor(tensor, storage, casting), onTensor));
     files.push(await writer.file(`${FILE_NAMES[name]}${part}.safetensors`, (write) => writeSafetensors(write, cast)));
   }
   return { config: { ...config }, dtype: storage, files };
@@ -180,8 +183,8 @@ function byteCount(tensors: readonly StoredTensor[], storage: Storage): number {
 function notifying(tensor: StoredTensor, onTensor: (tensor: StoredTensor) => void): StoredTensor {
   return {
     ...tensor,
-    read: async () => {
-      const bytes = await tensor.read();
+    read: async (into) => {
+      const bytes = await tensor.read(into);
       onTensor(tensor);
       return bytes;
     },

@@ -1,4 +1,4 @@
-import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointFolder, readCachePlan, readText } from '../src/checkpoint/folder.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, FormatError, OptionError } from '../src/errors.ts';
@@ -56,6 +56,7 @@ export async function openConverted(folder: CheckpointFolder): Promise<DiTCheckp
     throw new CheckpointError(`${where}: expected a DiTPipeline, got a ${manifest.pipeline}; open it as one`);
   const files = [...manifest.transformer.files, ...manifest.vae.files];
   const config = parseDiTConfig(where, manifest.transformer.config);
+  const cachePlan = await readCachePlan(folder);
   const vaeConfig = parseAutoencoderKLConfig(where, manifest.vae.config);
   const transformer = await openFiles(folder, manifest.transformer);
   const vae = await closingOnError(transformer, () => openFiles(folder, manifest.vae));
@@ -67,6 +68,7 @@ export async function openConverted(folder: CheckpointFolder): Promise<DiTCheckp
     scheduler: manifest.scheduler,
     labels: manifest.labels,
     defaults: manifest.defaults,
+    cachePlan,
     files: files.map((file) => `${folder.name}/${file.name}`),
     sha256: files.map((file) => file.sha256),
     close: () => closeAll(transformer, vae),

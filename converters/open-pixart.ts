@@ -1,4 +1,4 @@
-import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointFolder, readCachePlan, readText } from '../src/checkpoint/folder.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
@@ -61,6 +61,7 @@ export async function openConvertedPixArt(
     textEncoder: manifest.textEncoder ? folder : undefined,
     tokenizer: manifest.tokenizer.length > 0 ? folder : undefined,
   });
+  const cachePlan = await readCachePlan(folder);
   const archive = await openFiles(folder, manifest.transformer);
   const [weights, vae] = await closingOnError(archive, async () => [
     withoutNullCaption(archive, config),
@@ -75,6 +76,7 @@ export async function openConvertedPixArt(
     ...text,
     scheduler: manifest.scheduler,
     defaults: manifest.defaults,
+    cachePlan,
     files: files.map((file) => `${folder.name}/${file.name}`),
     sha256: files.map((file) => file.sha256),
     close: () => closeAll(archive, vae),

@@ -7,15 +7,13 @@ import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
 import { FeatureExtractor } from './metrics/feature-extractor.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
-import type { Numerics } from './models/dit-config.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
+import type { LoadOptions } from './pipelines/load-options.ts';
 import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
-export interface FromPretrainedOptions extends OpenOptions, BackendOptions {
+export interface FromPretrainedOptions extends OpenOptions, LoadOptions, BackendOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
-  /** Overrides the checkpoint's origin. */
-  readonly numerics?: Numerics | undefined;
 }
 
 /** Class labels to pictures. */
@@ -32,18 +30,16 @@ export const DiTPipeline = Object.assign(Pipeline, {
     await useBackend(options.backend, options);
     const checkpoint = await openDiT(path, options);
     try {
-      return await Pipeline.fromCheckpoint(checkpoint, options.numerics);
+      return await Pipeline.fromCheckpoint(checkpoint, options);
     } finally {
       await checkpoint.close();
     }
   },
 });
 
-export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, BackendOptions {
+export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, LoadOptions, BackendOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
-  /** Overrides the checkpoint's origin. */
-  readonly numerics?: Numerics | undefined;
 }
 
 /** Prompts to pictures. */
@@ -61,7 +57,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
     await useBackend(options.backend, options);
     const checkpoint = await openPixArt(path, options);
     try {
-      return await TextPipeline.fromCheckpoint(checkpoint, options.numerics);
+      return await TextPipeline.fromCheckpoint(checkpoint, options);
     } finally {
       await checkpoint.close();
     }
@@ -134,9 +130,18 @@ export {
   type BackendReport,
   useBackend,
 } from './backend/select.ts';
+export {
+  artifactJson,
+  type CacheArtifact,
+  hasPlan,
+  type PolynomialArtifact,
+  parseArtifact,
+  type TableArtifact,
+} from './cache/artifact.ts';
 export { type BudgetStages, stagesOfBudget } from './cache/budget.ts';
 export { CachedBlocks } from './cache/cached-blocks.ts';
 export { type PlanCost, planCost } from './cache/cost.ts';
+export { fingerprintOf, type RunFingerprint, type RunIdentity } from './cache/fingerprint.ts';
 export {
   type CachePlan,
   countBlocks,
@@ -145,6 +150,7 @@ export {
   type PlanStep,
   uncachedPlan,
 } from './cache/plan.ts';
+export { type PlanJson, planFromJson, planToJson } from './cache/plan-json.ts';
 export {
   ADA_CACHE_CODEBOOKS,
   type AdaCacheOptions,
@@ -156,10 +162,24 @@ export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
 export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
 export { type EasyCacheOptions, easyCache } from './cache/policies/easy-cache.ts';
+export { type FasterDiffusionOptions, fasterDiffusion } from './cache/policies/faster-diffusion.ts';
 export { type FirstBlockCacheOptions, firstBlockCache } from './cache/policies/first-block-cache.ts';
+export { type ForaOptions, fora } from './cache/policies/fora.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
+export {
+  type LearningToCacheOptions,
+  learningToCache,
+  type RouterScores,
+} from './cache/policies/learning-to-cache.ts';
+export {
+  type PyramidAttentionBroadcastOptions,
+  pyramidAttentionBroadcast,
+} from './cache/policies/pyramid-attention-broadcast.ts';
+export { type SmoothCacheSchedule, smoothCache } from './cache/policies/smooth-cache.ts';
 export { deltaCache, featureCache, type Region, type SpanCacheOptions } from './cache/policies/span-cache.ts';
 export { type SpeCaOptions, speCa } from './cache/policies/spe-ca.ts';
+export { tablePolicy } from './cache/policies/table.ts';
+export { type TaylorSeerOptions, taylorSeer } from './cache/policies/taylor-seer.ts';
 export { type TeaCacheOptions, teaCache } from './cache/policies/tea-cache.ts';
 export { type CachePolicy, type DynamicPolicy, isStatic, type StaticPolicy } from './cache/policy.ts';
 export { parsePredictor, predictorOf } from './cache/predictors/named.ts';
@@ -175,6 +195,7 @@ export type { CacheCounts, RunCache } from './cache/run-cache.ts';
 export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
 export { planDeltaDiT, planStages } from './cache/stage-planner.ts';
 export type { ByteSource } from './checkpoint/byte-source.ts';
+export type { WeightDtype } from './checkpoint/hold.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export * from './errors.ts';
@@ -191,6 +212,14 @@ export type { LatencyPair, PairTimes } from './lab/bench-pairs.ts';
 export type { BenchProgress } from './lab/bench-progress.ts';
 export { benchQuality, type MethodPictures, type QualityOptions, type QualityReport } from './lab/bench-quality.ts';
 export type { Distribution, Similarity, SimilaritySummary } from './lab/bench-similarity.ts';
+export {
+  CALIBRATION_METHODS,
+  type CalibrateOptions,
+  type CalibrationMethod,
+  type CalibrationRules,
+  calibrate,
+} from './lab/calibrate.ts';
+export { MAGCACHE_RULE, type MagCacheRule, magCacheSteps, smoothCacheSteps } from './lab/calibrated-schedules.ts';
 export { deltaFigure } from './lab/delta-figure.ts';
 export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
@@ -211,6 +240,7 @@ export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts'
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
 export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
+export { type TunedMethod, type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';
@@ -292,6 +322,7 @@ export { TorchGenerator } from './ops/randn.ts';
 export { checkpointMemory, type MemoryRequest } from './pipelines/checkpoint-memory.ts';
 export { DIT_DEFAULTS, type DiTGenerateOptions, type DiTResult } from './pipelines/dit-pipeline.ts';
 export { fromPixels, type PixelImage, toPixels } from './pipelines/image.ts';
+export type { LoadOptions } from './pipelines/load-options.ts';
 export {
   classPainter,
   type Painter,

@@ -100,7 +100,7 @@ function storedTensor(name: string, tensor: TorchTensor): StoredTensor {
     name,
     dtype: tensor.dtype,
     shape: tensor.shape,
-    read: () => tensor.read(),
-    ...(tensor.isContiguous && { readElements: (start, count) => tensor.readElements(start, count) }),
+    read: (into) => tensor.read(into),
+    ...(tensor.isContiguous && { readElements: (start, count, into) => tensor.readElements(start, count, into) }),
   };
 }

@@ -9,14 +9,14 @@ export class TorchStorage {
    * @param name shown in errors: the entry of the zip.
    * @param dtype undefined for untyped storages, where the tensor names its type.
    * @param size in bytes.
-   * @param read gives `length` bytes from `offset`, in memory of their own.
+   * @param read gives `length` bytes from `offset`, in memory of their own; as of ByteSource.read
    */
   constructor(
     readonly name: string,
     readonly dtype: StoredDtype | undefined,
     readonly size: number,
     readonly bigEndian: boolean,
-    readonly read: (offset: number, length: number) => Promise<Uint8Array>,
+    readonly read: (offset: number, length: number, into?: Uint8Array) => Promise<Uint8Array>,
   ) {}
 }
 
@@ -52,20 +52,21 @@ export class TorchTensor {
   }
 
   /** `count` elements of a contiguous tensor from the element `start`, little-endian. */
-  async readElements(start: number, count: number): Promise<Uint8Array> {
+  async readElements(start: number, count: number, into?: Uint8Array): Promise<Uint8Array> {
     const size = bytesPerElement(this.dtype);
-    const bytes = await this.storage.read((this.view.offset + start) * size, count * size);
+    const bytes = await this.storage.read((this.view.offset + start) * size, count * size, into);
     return this.storage.bigEndian ? swapped(bytes, this.dtype) : bytes;
   }
 
-  /** The elements, row-major, little-endian, without gaps. */
-  async read(): Promise<Uint8Array> {
+  /** The elements, row-major, little-endian, without gaps. @param into as of StoredTensor.read */
+  async read(into?: Uint8Array): Promise<Uint8Array> {
     const size = bytesPerElement(this.dtype);
     const { shape, offset } = this.view;
     const count = countOf(shape);
     if (count === 0) return new Uint8Array();
-    const bytes = await this.storage.read(offset * size, spanOf(this.view) * size);
-    const packed = isContiguous(this.view) ? bytes : gather(bytes, this.view, count, size);
+    const whole = isContiguous(this.view);
+    const bytes = await this.storage.read(offset * size, spanOf(this.view) * size, whole ? into : undefined);
+    const packed = whole ? bytes : gather(bytes, this.view, count, size);
     return this.storage.bigEndian ? swapped(packed, this.dtype) : packed;
   }
 }

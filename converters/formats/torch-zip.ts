@@ -92,7 +92,8 @@ function storageLoader(source: ByteSource, { root, entries }: ZipIndex, bigEndia
       );
     }
     const dtype = storage.type.dtype === 'untyped' ? undefined : storage.type.dtype;
-    const read = (offset: number, length: number) => source.read(entry.dataOffset + offset, length);
+    const read = (offset: number, length: number, into?: Uint8Array) =>
+      source.read(entry.dataOffset + offset, length, into);
     return new TorchStorage(name, dtype, entry.size, bigEndian, read);
   };
 }

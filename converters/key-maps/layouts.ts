@@ -4,28 +4,34 @@ import { CheckpointError } from '../../src/errors.ts';
 import { sameShape } from '../../src/shape.ts';
 
 /** How much of a matrix is held beside its transpose, where the file can be read in pieces. */
-const BAND_BYTES = 16 * 2 ** 20;
+const BAND_BYTES = 4 * 2 ** 20;
+/** Memory of bands that are done, for the next. */
+const free: Uint8Array[] = [];
 
 /** [out,in] → [in,out]. */
 export function transposed(name: string, tensor: StoredTensor, bandBytes = BAND_BYTES): StoredTensor {
   const [rows = 0, columns = 0] = tensor.shape;
   const size = bytesPerElement(tensor.dtype);
-  const inBands = async (matrix: DivisibleTensor) => {
-    const out = new Uint8Array(rows * columns * size);
+  const inBands = async (matrix: DivisibleTensor, into: Uint8Array | undefined) => {
+    const out =
+      into?.byteOffset === 0 ? into.subarray(0, rows * columns * size) : new Uint8Array(rows * columns * size);
     const most = Math.max(1, Math.floor(bandBytes / (columns * size)));
+    const band =
+      columns * size <= bandBytes && bandBytes === BAND_BYTES ? (free.pop() ?? new Uint8Array(bandBytes)) : undefined;
     for (let top = 0; top < rows; top += most) {
       const height = Math.min(most, rows - top);
-      const bytes = await matrix.readElements(top * columns, height * columns);
+      const bytes = await matrix.readElements(top * columns, height * columns, band);
       transposeInto(out, bytes, size, { rows, top, height, columns });
     }
+    if (band) free.push(band);
     return out;
   };
   return {
     name,
     dtype: tensor.dtype,
     shape: [columns, rows],
-    read: async () =>
-      isDivisible(tensor) ? inBands(tensor) : transposeMatrix(await tensor.read(), size, rows, columns),
+    read: async (into) =>
+      isDivisible(tensor) ? inBands(tensor, into) : transposeMatrix(await tensor.read(), size, rows, columns),
   };
 }
 

@@ -1,5 +1,6 @@
 import { OptionError } from '../errors.ts';
 import type { BranchName } from '../models/block.ts';
+import type { RunIdentity } from './fingerprint.ts';
 import type { PredictorSpec } from './predictors/predictor.ts';
 import { type Site, sameSite, siteKey, touchesBlock } from './site.ts';
 
@@ -40,6 +41,8 @@ export interface PlanSetting {
   readonly branches: readonly BranchName[];
   /** What the model is told at each step, 999 → 0. */
   readonly timesteps: readonly number[];
+  /** For plans that are true of some runs only; compared as far as it is known. */
+  readonly run?: RunIdentity | undefined;
 }
 
 /** @throws OptionError when a policy's plan is not one for this run. */
@@ -69,7 +72,8 @@ function fits(site: Site, { depth, keeps }: CachePlan, branches: readonly Branch
   return keeps === 'output' && site.block >= 0 && site.block < depth && branches.includes(site.branch);
 }
 
-function overlap(a: Site, b: Site): boolean {
+/** Whether one of two sites lies in the other, or spans share a block. */
+export function overlap(a: Site, b: Site): boolean {
   if (a.kind === 'branch' && b.kind === 'branch') return sameSite(a, b);
   const [outer, inner] = a.kind === 'branch' ? [b, a] : [a, b];
   if (inner.kind === 'model' || outer.kind === 'model') return true;

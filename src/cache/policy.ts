@@ -1,10 +1,13 @@
 import type { DynamicRun } from './dynamic.ts';
+import type { RunFingerprint } from './fingerprint.ts';
 import type { CachePlan, PlanSetting } from './plan.ts';
 
 /** A cache method that decides everything before step 0. */
 export interface StaticPolicy {
   /** Shown in reports and written into images. */
   readonly name: string;
+  /** The run that it was calibrated for: what a caller leaves open is taken from it. */
+  readonly madeFor?: RunFingerprint;
   /** @throws OptionError when its options do not fit the model or the number of steps. */
   plan(setting: PlanSetting): CachePlan;
 }

@@ -56,6 +56,8 @@ export interface DeltaDiTStages extends RegionOptions, Omit<PlanSetting, 'timest
   readonly interval: number;
   /** b: the first b steps from noise cache the rear span, later ones the front span. */
   readonly stageBound: number;
+  /** Default: hold. */
+  readonly predictor?: PredictorSpec | undefined;
 }
 
 /** Rear span before step b, front span from it on: early steps draw outlines, which the front blocks carry. */

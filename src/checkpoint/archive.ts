@@ -1,3 +1,4 @@
+import type { WeightDtype } from './hold.ts';
 import type { TensorArchive } from './stored-tensor.ts';
 import { Weights } from './weights.ts';
 
@@ -19,9 +20,13 @@ export function joinArchives(name: string, archives: readonly TensorArchive[]): 
   };
 }
 
-/** Builds something from an archive's weights; what it did not take is freed in any case. */
-export async function withWeights<T>(archive: TensorArchive, build: (weights: Weights) => Promise<T>): Promise<T> {
-  const weights = new Weights(archive);
+/** Builds something from an archive's weights; what it did not take is freed in any case. @param dtype as of `Weights` */
+export async function withWeights<T>(
+  archive: TensorArchive,
+  build: (weights: Weights) => Promise<T>,
+  dtype?: WeightDtype,
+): Promise<T> {
+  const weights = new Weights(archive, dtype);
   try {
     return await build(weights);
   } finally {

@@ -10,9 +10,10 @@ export interface ByteSource {
   readonly size: number;
   /**
    * Exactly `length` bytes from `offset`, in memory of their own.
+   * @param into at least as many bytes, which may be used for them; the caller looks at what is returned
    * @throws FormatError when the range is not inside the source (a truncated file), FileError when reading fails.
    */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /** May be called again. */
   close(): Promise<void>;
 }

@@ -16,9 +16,9 @@ export async function fileSource(path: string): Promise<ByteSource> {
   const source: ByteSource = {
     name: path,
     size,
-    async read(offset, length) {
+    async read(offset, length, into) {
       assertInside(source, offset, length);
-      const bytes = allocate(path, length);
+      const bytes = into?.subarray(0, length) ?? allocate(path, length);
       await readFully(handle, path, bytes, offset);
       return bytes;
     },

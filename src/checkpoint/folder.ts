@@ -1,5 +1,6 @@
 import { FormatError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
+import { CACHE_PLAN_NAME } from './manifest.ts';
 
 /** The files of a checkpoint that is a folder: on disk, later on a server. */
 export interface CheckpointFolder {
@@ -10,6 +11,11 @@ export interface CheckpointFolder {
   open(file: string): Promise<ByteSource>;
   /** A folder inside. */
   at(folder: string): CheckpointFolder;
+}
+
+/** The text of the cache plan that a converted checkpoint carries. */
+export async function readCachePlan(folder: CheckpointFolder): Promise<string | undefined> {
+  return (await folder.has(CACHE_PLAN_NAME)) ? readText(folder, CACHE_PLAN_NAME) : undefined;
 }
 
 /** Configuration files are small; what is larger is not one. */

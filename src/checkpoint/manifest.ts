@@ -17,6 +17,9 @@ const COMPONENT = z.object({
   files: z.array(FILE).min(1).max(10_000),
 });
 
+/** The file of a converted checkpoint that holds its cache plan, where it has one. */
+export const CACHE_PLAN_NAME = 'cache-plan.json';
+
 /** Files of a tokenizer, as transformers names them, that a converted checkpoint keeps as they are. */
 export const TOKENIZER_FILES = [
   'spiece.model',

@@ -7,9 +7,9 @@ import type { StoredTensor } from './stored-tensor.ts';
 const ALIGNMENT = 8;
 
 /**
- * Writes a safetensors file piece by piece, one tensor in memory at a time. Equal input gives equal bytes: tensors and
+ * Writes a safetensors file piece by piece: one tensor is written while the next is read. Equal input gives equal bytes: tensors and
  * metadata are written in the order given.
- * @param write receives the pieces in order; the next is made when its promise is fulfilled.
+ * @param write receives the pieces in order, the next when its promise is fulfilled; a piece is not changed before.
  * @throws OptionError when a name is used twice, or a tensor would lie at an offset that PyTorch's reader cannot view:
  * give larger element types first. FormatError when a tensor does not deliver the bytes of its shape.
  */
@@ -18,17 +18,32 @@ export async function writeSafetensors(
   tensors: readonly StoredTensor[],
   metadata: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
-  await write(encodeHeader(tensors, metadata));
-  for (const tensor of tensors) {
-    const bytes = await tensor.read();
-    const expected = byteLength(tensor.name, tensor.shape, tensor.dtype);
-    if (bytes.length !== expected) {
-      throw new FormatError(
-        `${tensor.name}: expected ${expected} bytes for ${tensor.dtype} [${tensor.shape.join(', ')}], got ${bytes.length}`,
-      );
+  const begin = (bytes: Uint8Array): Promise<void> => {
+    const written = write(bytes);
+    written.catch(() => {}); // told when it is waited for
+    return written;
+  };
+  let writing = begin(encodeHeader(tensors, metadata));
+  const sizes = tensors.map(({ name, shape, dtype }) => byteLength(name, shape, dtype));
+  const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
+  const buffers = [new Uint8Array(largest), new Uint8Array(largest)];
+  try {
+    for (const [i, tensor] of tensors.entries()) {
+      const bytes = await tensor.read(buffers[i % 2]);
+      assertBytes(tensor, bytes, sizes[i] as number);
+      await writing;
+      writing = begin(bytes);
     }
-    await write(bytes);
+  } catch (error) {
+    await writing.catch(() => {});
+    throw error;
   }
+  await writing;
+}
+
+function assertBytes({ name, shape, dtype }: StoredTensor, bytes: Uint8Array, expected: number): void {
+  if (bytes.length === expected) return;
+  throw new FormatError(`${name}: expected ${expected} bytes for ${dtype} [${shape.join(', ')}], got ${bytes.length}`);
 }
 
 /** Built as text, because an object would move names such as "0" to the front. */

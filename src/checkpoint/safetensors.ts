@@ -2,6 +2,7 @@ import { FormatError } from '../errors.ts';
 import type { Shape } from '../shape.ts';
 import { type ByteSource, takeOver } from './byte-source.ts';
 import { bytesPerElement, isStoredDtype } from './dtypes.ts';
+import { GroupedReads } from './grouped-reads.ts';
 import { quoted } from './quoted.ts';
 import type { StoredDtype, StoredTensor, TensorArchive } from './stored-tensor.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from './strict-json.ts';
@@ -36,7 +37,7 @@ export function openSafetensors(source: ByteSource): Promise<TensorArchive> {
     assertCovers(source.name, entries, source.size - dataStart);
     return {
       name: source.name,
-      tensors: new Map(entries.map((entry) => [entry.name, storedTensor(source, dataStart, entry)])),
+      tensors: storedTensors(source, dataStart, entries),
       metadata: parseMetadata(source.name, header.fields),
       close: () => source.close(),
     };
@@ -136,13 +137,24 @@ function parseMetadata(file: string, fields: JsonObject): ReadonlyMap<string, st
   return new Map(strings);
 }
 
-function storedTensor(source: ByteSource, dataStart: number, { name, dtype, shape, begin, end }: Entry): StoredTensor {
-  const size = bytesPerElement(dtype);
-  return {
-    name,
-    dtype,
-    shape,
-    read: () => source.read(dataStart + begin, end - begin),
-    readElements: (start, count) => source.read(dataStart + begin + start * size, count * size),
+function storedTensors(
+  source: ByteSource,
+  dataStart: number,
+  entries: readonly Entry[],
+): ReadonlyMap<string, StoredTensor> {
+  const reads = new GroupedReads(
+    source,
+    entries.map(({ begin, end }) => ({ begin: dataStart + begin, end: dataStart + end })),
+  );
+  const storedTensor = ({ name, dtype, shape, begin, end }: Entry): StoredTensor => {
+    const size = bytesPerElement(dtype);
+    return {
+      name,
+      dtype,
+      shape,
+      read: (into) => reads.read({ begin: dataStart + begin, end: dataStart + end }, into),
+      readElements: (start, count, into) => source.read(dataStart + begin + start * size, count * size, into),
+    };
   };
+  return new Map(entries.map((entry) => [entry.name, storedTensor(entry)]));
 }

@@ -24,13 +24,16 @@ export interface StoredTensor {
   readonly name: string;
   readonly dtype: StoredDtype;
   readonly shape: Shape;
-  /** The elements, row-major, little-endian, without gaps: `elementCount(shape) * bytesPerElement(dtype)` bytes. */
-  read(): Promise<Uint8Array>;
+  /**
+   * The elements, row-major, little-endian, without gaps: `elementCount(shape) * bytesPerElement(dtype)` bytes.
+   * @param into at least as many bytes, which may be used for them; the caller looks at what is returned
+   */
+  read(into?: Uint8Array): Promise<Uint8Array>;
   /**
    * `count` elements from the element `start`, in the order of `read`, and none of the others. Absent where the elements
-   * do not lie side by side in the file.
+   * do not lie side by side in the file. @param into as of `read`
    */
-  readElements?(start: number, count: number): Promise<Uint8Array>;
+  readElements?(start: number, count: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A tensor of which a piece can be read alone. */

@@ -1,8 +1,9 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { CheckpointError } from '../errors.ts';
 import { type Shape, sameShape } from '../shape.ts';
-import { toFloat32 } from './dtypes.ts';
-import type { TensorArchive } from './stored-tensor.ts';
+import { assertHolds, holdsBfloat16, holdTensor, outOfMemory, type WeightDtype } from './hold.ts';
+import { ReadAhead } from './read-ahead.ts';
+import type { StoredTensor, TensorArchive } from './stored-tensor.ts';
 
 /** The parameters under one path of a checkpoint, as a layer sees them. */
 export class WeightScope {
@@ -15,7 +16,7 @@ export class WeightScope {
     return new WeightScope(this.weights, join(this.path, name));
   }
 
-  /** Hands over a loaded tensor; the caller owns it. */
+  /** Hands over a loaded tensor, which the caller owns; one that is held as bfloat16 is half as wide as `shape`. */
   take(name: string, shape: Shape): tf.Tensor {
     return this.weights.take(join(this.path, name), shape);
   }
@@ -26,9 +27,19 @@ export class WeightScope {
  * handed over as the layer is built, so at most one layer's weights exist twice.
  */
 export class Weights {
-  private readonly loaded = new Map<string, tf.Tensor>();
+  private readonly loaded = new Map<string, { readonly tensor: tf.Tensor; readonly shape: Shape }>();
+  private readonly reading = new ReadAhead(holdsBfloat16());
 
-  constructor(private readonly archive: TensorArchive) {}
+  /**
+   * @param dtype of what may be held in 16 bits (see `Parametrised.bfloat16Parameters`); the rest is float32
+   * @throws BackendError when the running backend cannot hold it.
+   */
+  constructor(
+    private readonly archive: TensorArchive,
+    readonly dtype: WeightDtype = 'float32',
+  ) {
+    assertHolds(dtype);
+  }
 
   scope(path = ''): WeightScope {
     return new WeightScope(this, path);
@@ -46,24 +57,41 @@ export class Weights {
     );
   }
 
-  /** Reads every tensor under `path`, in float32. */
-  async load(path: string): Promise<void> {
-    for (const tensor of this.archive.tensors.values()) {
-      if (tensor.name !== path && !tensor.name.startsWith(`${path}.`)) continue;
-      const values = toFloat32(await tensor.read(), tensor.dtype);
-      const loaded = tf.tensor(values, [...tensor.shape], 'float32');
-      this.loaded.set(tensor.name, loaded);
-      handOver(loaded);
+  /** Says which tensors will be loaded, in that order, so that the next are read while one is handed over. */
+  announce(names: readonly string[]): void {
+    this.reading.announce(names.map((name) => this.archive.tensors.get(name)).filter((tensor) => tensor !== undefined));
+  }
+
+  /**
+   * Reads every tensor under `path`.
+   * @param held bfloat16 only where their last axis is even
+   * @throws BackendError when there is no memory for them; what was loaded before stays until `dispose`.
+   */
+  async load(path: string, held: WeightDtype = 'float32'): Promise<void> {
+    const exact = this.archive.tensors.get(path);
+    const below = exact
+      ? [exact]
+      : [...this.archive.tensors.values()].filter(({ name }) => name.startsWith(`${path}.`));
+    for (const tensor of below) await this.loadTensor(tensor, held);
+  }
+
+  private async loadTensor(stored: StoredTensor, held: WeightDtype): Promise<void> {
+    const { name, shape } = stored;
+    try {
+      this.loaded.set(name, { tensor: await holdTensor(stored, held, this.reading), shape });
+    } catch (cause) {
+      throw outOfMemory(`${this.archive.name}: ${name}`, stored, held, cause) ?? cause;
     }
   }
 
   /** @throws CheckpointError when the tensor is absent or of another shape. */
-  take(key: string, shape: Shape): tf.Tensor {
-    const tensor = this.loaded.get(key);
-    if (!tensor) throw new CheckpointError(`${this.archive.name}: ${key} is not in the checkpoint; convert it again`);
-    if (!sameShape(tensor.shape, shape)) {
+  take(key: string, expected: Shape): tf.Tensor {
+    const loaded = this.loaded.get(key);
+    if (!loaded) throw new CheckpointError(`${this.archive.name}: ${key} is not in the checkpoint; convert it again`);
+    const { tensor, shape } = loaded;
+    if (!sameShape(shape, expected)) {
       throw new CheckpointError(
-        `${this.archive.name}: ${key}: expected [${shape.join(', ')}], got [${tensor.shape.join(', ')}]; convert it again`,
+        `${this.archive.name}: ${key}: expected [${expected.join(', ')}], got [${shape.join(', ')}]; convert it again`,
       );
     }
     this.loaded.delete(key);
@@ -72,20 +100,9 @@ export class Weights {
 
   /** Frees what was loaded and never taken. The archive stays open: its opener closes it. */
   dispose(): void {
-    for (const tensor of this.loaded.values()) tensor.dispose();
+    for (const { tensor } of this.loaded.values()) tensor.dispose();
     this.loaded.clear();
   }
-}
-
-/**
- * Makes the backend take a tensor's values now. Native TensorFlow copies them when an op first needs them: after loading
- * a whole model the host would hold them all, and free them long after the backend has its own, so that a model would
- * take twice its size.
- */
-function handOver(tensor: tf.Tensor): void {
-  tf.tidy(() => {
-    tf.slice(tf.reshape(tensor, [-1]), 0, Math.min(1, tensor.size));
-  });
 }
 
 /** How many names an error lists before it only counts. */

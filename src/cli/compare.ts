@@ -15,11 +15,11 @@ export interface Comparison {
 export async function compared(
   painter: Painter,
   jobs: readonly Job[],
-  cache: CachePolicy,
+  cache: CachePolicy | 'auto',
   settings: RunSettings,
 ): Promise<Comparison> {
-  const { numInferenceSteps, timesteps } = settings;
-  painter.pipe.plan({ cache, numInferenceSteps, timesteps });
+  const { numInferenceSteps, timesteps, sampler, guidanceScale } = settings;
+  painter.pipe.plan({ cache, numInferenceSteps, timesteps, sampler, guidanceScale });
   await runJobs(painter, jobs.slice(0, settings.batchSize ?? BATCH_SIZE), {
     ...settings,
     numInferenceSteps: 1,
@@ -27,7 +27,7 @@ export async function compared(
     quiet: true,
   });
   const uncached = await runJobs(painter, jobs, { ...settings, title: 'Uncached' });
-  const cached = await runJobs(painter, jobs, { ...settings, cache, title: cache.name });
+  const cached = await runJobs(painter, jobs, { ...settings, cache, title: cache === 'auto' ? 'Cached' : cache.name });
   const rows = uncached.images.map((image, i) => [image, cached.images[i] ?? image]);
   return { uncached, cached, rows, jobs };
 }

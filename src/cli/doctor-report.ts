@@ -52,7 +52,11 @@ function backendLines({ backends, fusedOps }: Diagnosis): Line[] {
     const folder = check.status !== 'ok' && check.folder ? `in ${check.folder}` : '';
     return [check, name, check.description ?? folder];
   });
-  return [...lines, [fusedOps, 'fused ops on top of tensorflow', fusedOps.instructions ?? '']];
+  return [...lines, [fusedOps, 'fused ops on top of tensorflow', fusedFacts(fusedOps)]];
+}
+
+function fusedFacts({ instructions, dtypes = [] }: Diagnosis['fusedOps']): string {
+  return instructions === undefined ? '' : `${instructions}; weights in ${dtypes.join(' or ')} (--dtype)`;
 }
 
 function machineLines({ gpu, processor, memory, disks }: Diagnosis): Line[] {

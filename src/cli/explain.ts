@@ -5,7 +5,6 @@ import {
   DIT_DEFAULTS,
   ditCost,
   drawPlan,
-  isStatic,
   type ModelCost,
   type OpenedCheckpoint,
   openCheckpoint,
@@ -15,7 +14,7 @@ import {
 } from '../index.ts';
 import { DIT_BRANCHES } from '../models/dit-config.ts';
 import { PIXART_BRANCHES } from '../models/pixart-config.ts';
-import { planSettingOf } from '../pipelines/run-plan.ts';
+import { type PlanOptions, planOf } from '../pipelines/run-plan.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 import { type CaptionedCost, captionedCost } from './captioned-cost.ts';
 import { modelPath, refuseUnreadLayout } from './model-options.ts';
@@ -33,7 +32,7 @@ interface ExplainOptions extends PainterOptions {
 }
 
 /** Prints the plan of steps × blocks and its MACs; reads no weights. */
-export async function explain(options: ExplainOptions, policy: CachePolicy | undefined): Promise<void> {
+export async function explain(options: ExplainOptions, cache: CachePolicy | 'auto' | undefined): Promise<void> {
   const named = options.prompt ? 'prompt' : options.class && 'class';
   const path = modelPath(modelName(options, named ?? 'class'));
   refuseUnreadLayout(path, options);
@@ -42,25 +41,33 @@ export async function explain(options: ExplainOptions, policy: CachePolicy | und
     const isDiT = checkpoint.pipeline === 'DiTPipeline';
     checkSubjects(checkpoint, named ?? (isDiT ? 'class' : 'prompt'), options);
     const defaults = isDiT ? DIT_DEFAULTS : PIXART_DEFAULTS;
-    const setting = planSettingOf(
-      {
-        depth: checkpoint.transformer.config.depth,
-        branches: isDiT ? DIT_BRANCHES : PIXART_BRANCHES,
-        scheduler: checkpoint.scheduler,
-        defaults: { ...defaults, ...checkpoint.defaults },
-      },
-      { numInferenceSteps: options.steps, timesteps: options.timesteps, sampler: options.sampler },
-    );
-    if (policy && !isStatic(policy)) throw undecided(policy.name);
-    const plan = policy?.plan(setting) ?? uncachedPlan(setting);
+    const explained = await costOf(checkpoint, options);
+    const model = {
+      depth: checkpoint.transformer.config.depth,
+      branches: isDiT ? DIT_BRANCHES : PIXART_BRANCHES,
+      scheduler: checkpoint.scheduler,
+      defaults: { ...defaults, ...checkpoint.defaults },
+      sha256: checkpoint.sha256,
+      cachePlan: checkpoint.cachePlan,
+    };
+    const name = cache === 'auto' ? cache : (cache?.name ?? null);
+    const plan = planOf(model, { ...planOptionsOf(options, explained), cache });
+    if (!plan) throw undecided(name);
     const say = options.json ? planJson : planText;
-    console.log(say(policy?.name ?? null, plan, await costOf(checkpoint, options)));
+    console.log(say(name, plan, explained));
   } finally {
     await checkpoint.close();
   }
 }
 
-function undecided(name: string): OptionError {
+function planOptionsOf(options: ExplainOptions, explained: ExplainedCost): PlanOptions {
+  const { steps: numInferenceSteps, timesteps, sampler, cfgScale: guidanceScale = options.guidanceScale } = options;
+  const isSized = 'caption' in explained;
+  const painted = isSized ? { width: explained.paintedWidth, height: explained.paintedHeight } : undefined;
+  return { numInferenceSteps, timesteps, sampler, guidanceScale, painted };
+}
+
+function undecided(name: string | null): OptionError {
   return new OptionError(
     `--explain: ${name} decides as it runs, so that there is no plan before; the report of a run (--json) says what each step computed`,
   );

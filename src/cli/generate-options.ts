@@ -69,11 +69,14 @@ function withSamplingOptions(command: Command): Command {
     .addOption(
       new Option(
         '--sampler <name>',
-        'default: the checkpoint’s, else ddim; ddpm-original is the DiT demo’s, dpm-solver++ PixArt’s; unipc and deis solve in as few steps',
+        'default: the checkpoint’s, else ddim; ddpm-original is the DiT demo’s, dpm-solver++ PixArt’s',
       ).choices([...SAMPLER_NAMES]),
     )
     .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
-    .option('--cache <method>', `none, ${CACHE_NAMES.join(', ')}`)
+    .option(
+      '--cache <method>',
+      `none, auto (the checkpoint’s own plan), ${CACHE_NAMES.join(', ')}, or a file of "tune", "calibrate", SmoothCache or Learning-to-Cache`,
+    )
     .option(
       '--cache-option <k=v,…>',
       'of the method, such as interval=2,cachedBlocks=21,stageBound=12 or budget=0.625',

@@ -45,7 +45,7 @@ const LISTED = 8;
 export function announcement(settings: StoredSettings, pictures: number): string {
   const listed = (values: readonly unknown[]) =>
     values.slice(0, LISTED).join(', ') + (values.length > LISTED ? `, … (${values.length})` : '');
-  const { seeds, numInferenceSteps: steps, sampler, guidanceScale, cache } = settings;
+  const { seeds, numInferenceSteps: steps, sampler, guidanceScale, cache, dtype } = settings;
   const subjects =
     settings.pipeline === 'DiTPipeline'
       ? settings.classes
@@ -53,7 +53,7 @@ export function announcement(settings: StoredSettings, pictures: number): string
   return (
     `${pictures === 1 ? 'One picture' : `${pictures} pictures`} of ${listed(subjects)}: ` +
     `${steps} ${steps === 1 ? 'step' : 'steps'} of ${sampler}, guidance ${guidanceScale}, ` +
-    `${cache ? `cache ${cache}, ` : ''}${seeds.length === 1 ? 'seed' : 'seeds'} ${listed(seeds)}`
+    `${cache ? `cache ${cache}, ` : ''}weights in ${dtype}, ${seeds.length === 1 ? 'seed' : 'seeds'} ${listed(seeds)}`
   );
 }
 

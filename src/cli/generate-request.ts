@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type CachePolicy, OptionError, type SubjectKind } from '../index.ts';
-import { cachePolicy } from './cache-options.ts';
+import { wantedCache } from './cache-options.ts';
 import type { GenerateOptions, PictureOptions } from './generate-options.ts';
 import { modelPath, unreadLayout } from './model-options.ts';
 import type { NamedPicture } from './output.ts';
@@ -32,7 +32,7 @@ export interface GenerateRequest {
   readonly pictures: readonly RequestedPicture[];
   /** Pictures, those counted that are left out. */
   readonly total: number;
-  readonly policy: CachePolicy | undefined;
+  readonly policy: CachePolicy | 'auto' | undefined;
   readonly compare: boolean;
   readonly batchSize: number;
 }
@@ -68,7 +68,7 @@ export async function requested(given: PictureOptions): Promise<GenerateRequest>
   const options = negativePrompt === undefined ? given : { ...given, negativePrompt };
   const { compare = false, batchSize = BATCH_SIZE } = options;
   if (batchSize < 1) throw new OptionError(`--batch-size: expected at least 1, got ${batchSize}`);
-  const policy = requestedPolicy(options);
+  const policy = await requestedPolicy(options);
   if (compare && !policy) throw new OptionError('--compare: needs a cache method; leave out --cache none');
   const seeds = expandSeeds(options.seed, options.count ?? 1);
   const total = count * seeds.length;
@@ -80,8 +80,12 @@ export async function requested(given: PictureOptions): Promise<GenerateRequest>
   return { options, kind, subjects, refused, seeds, pictures, total, policy, compare, batchSize };
 }
 
-export function requestedPolicy({ cache, cacheOption = [], compare }: PictureOptions): CachePolicy | undefined {
-  return cachePolicy(cache ?? (compare ? 'delta-dit' : undefined), cacheOption);
+export function requestedPolicy({
+  cache,
+  cacheOption = [],
+  compare,
+}: PictureOptions): Promise<CachePolicy | 'auto' | undefined> {
+  return wantedCache(cache ?? (compare ? 'delta-dit' : undefined), cacheOption);
 }
 
 /** The options that made a picture, but for those that one that is given makes void. */
@@ -90,6 +94,7 @@ function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Par
     ...layoutOf(stored, given),
     ...subjectsOptions(stored, given),
     numerics: stored.numerics,
+    dtype: stored.dtype,
     // --count alone counts on from the first seed
     seed: given.count === undefined ? stored.seeds : stored.seeds.slice(0, 1),
     ...stepsOptions(stored, given),

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { AbortError, DeltaDiTError } from '../errors.ts';
 import { analyseCommand } from './commands/analyse.ts';
 import { benchCommand } from './commands/bench.ts';
+import { calibrateCommand } from './commands/calibrate.ts';
 import { convertCommand } from './commands/convert.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -10,6 +11,7 @@ import { inspectCommand } from './commands/inspect.ts';
 import { labCommand } from './commands/lab.ts';
 import { metricsCommand } from './commands/metrics.ts';
 import { setupNativeCommand } from './commands/setup-native.ts';
+import { tuneCommand } from './commands/tune.ts';
 import { vaeCommand } from './commands/vae.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { packageVersion } from './package-folder.ts';
@@ -32,9 +34,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     setupNativeCommand,
     demoCommand,
     analyseCommand,
+    calibrateCommand,
     benchCommand,
     metricsCommand,
     labCommand,
+    tuneCommand,
     vaeCommand,
   ];
   for (const command of commands) program.addCommand(command());

@@ -12,7 +12,6 @@ import {
   piqe,
   ShapeError,
   sobelMeanGradient,
-  type WantedSubject,
 } from '../index.ts';
 import { meanOf, medianOf } from '../lab/spread.ts';
 import { type Pairing, type PictureFolder, pairPictures } from './picture-folders.ts';
@@ -125,23 +124,26 @@ interface MeasuredFolder {
   readonly features: readonly Float32Array[];
 }
 
+/** What is kept of a picture once it is measured. */
+interface MeasuredPicture {
+  readonly piqe: number;
+  readonly meanGradient: number;
+}
+
 async function measureFolder(
   { folder, names }: PictureFolder,
   extractor: FeatureExtractor | undefined,
   progress: Progress,
 ): Promise<MeasuredFolder> {
-  const [scores, gradients]: [number[], number[]] = [[], []];
+  const measured: MeasuredPicture[] = [];
   const [features, probabilities]: [Float32Array[], Float32Array[]] = [[], []];
-  const subjects: (WantedSubject | undefined)[] = [];
   for (let first = 0; first < names.length; first += BATCH_SIZE) {
     const batch: PixelImage[] = [];
     for (const name of names.slice(first, first + BATCH_SIZE)) {
       progress.next(name);
       const path = join(folder, name);
       const picture = await readPicture(path);
-      scores.push(piqe(picture));
-      gradients.push(named(path, () => sobelMeanGradient(picture)));
-      if (extractor) subjects.push(await wantedSubject(path));
+      measured.push(named(path, () => ({ piqe: piqe(picture), meanGradient: sobelMeanGradient(picture) })));
       batch.push(picture);
     }
     if (!extractor) continue;
@@ -149,13 +151,28 @@ async function measureFolder(
     features.push(...rows.features);
     probabilities.push(...rows.probabilities);
   }
-  const wanted = subjects.map((subject) => (extractor && subject ? labelsOf(subject, extractor.labels) : undefined));
   const measures = {
-    ...{ folder, pictures: names.length, piqe: summaryOf(scores), meanGradient: summaryOf(gradients) },
+    ...{ folder, pictures: names.length },
+    piqe: summaryOf(measured.map((picture) => picture.piqe)),
+    meanGradient: summaryOf(measured.map((picture) => picture.meanGradient)),
     inceptionScore: extractor ? inceptionScore(probabilities) : null,
-    agreement: (extractor && agreement(probabilities, wanted)) ?? null,
+    agreement: extractor ? await folderAgreement(folder, names, extractor, probabilities) : null,
   };
   return { measures, features };
+}
+
+async function folderAgreement(
+  folder: string,
+  names: readonly string[],
+  { labels }: FeatureExtractor,
+  probabilities: readonly Float32Array[],
+): Promise<Agreement | null> {
+  const wanted: (readonly number[] | undefined)[] = [];
+  for (const name of names) {
+    const subject = await wantedSubject(join(folder, name));
+    wanted.push(subject && labelsOf(subject, labels));
+  }
+  return agreement(probabilities, wanted) ?? null;
 }
 
 /** Says of which file a metric complains. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { assertHolds } from '../checkpoint/hold.ts';
 import { MANIFEST_NAME } from '../checkpoint/manifest.ts';
 import {
   BACKEND_NAMES,
@@ -12,6 +13,7 @@ import {
   type OpenPixArtOptions,
   OptionError,
   useBackend,
+  type WeightDtype,
 } from '../index.ts';
 import { finiteNumber, wholeNumber } from './arguments.ts';
 import { packageFolder } from './package-folder.ts';
@@ -30,6 +32,8 @@ export interface BackendCliOptions {
   readonly backend?: BackendName;
   readonly gpu?: boolean;
   readonly quiet?: boolean;
+  /** Of the weights in memory. */
+  readonly dtype?: WeightDtype;
 }
 
 export interface ModelOptions extends LayoutOptions, BackendCliOptions {
@@ -80,9 +84,19 @@ export function withModelOptions(command: Command): Command {
     '-m, --model <name>',
     `checkpoint folder, weights file, or the name of a shipped one (default: ${DEFAULT_MODEL}; for prompts ${PROMPT_MODEL})`,
   );
-  return withBackendOptions(withLayoutOptions(command)).option(
+  return withDtypeOption(withBackendOptions(withLayoutOptions(command))).option(
     '--force-memory',
     'load a model that is estimated not to fit in memory',
+  );
+}
+
+export function withDtypeOption(command: Command): Command {
+  const types: readonly WeightDtype[] = ['float32', 'bfloat16'];
+  return command.addOption(
+    new Option(
+      '--dtype <type>',
+      'weights in memory: bfloat16 takes half of it, on the native backend (default: float32)',
+    ).choices(types),
   );
 }
 
@@ -126,9 +140,10 @@ export function refuseUnreadLayout(path: string, options: LayoutOptions): void {
   }
 }
 
-/** Starts the backend and says which, unless quiet. */
-export async function startBackend({ backend: name, gpu, quiet }: BackendCliOptions): Promise<BackendReport> {
+/** Starts the backend and says which, unless quiet. @throws BackendError when it cannot hold weights of the type. */
+export async function startBackend({ backend: name, gpu, quiet, dtype }: BackendCliOptions): Promise<BackendReport> {
   const backend = await useBackend(name, { ...(gpu ? { gpu: true } : {}) });
+  assertHolds(dtype);
   if (quiet) return backend;
   console.error(`Backend: ${backend.description}`);
   const { fusedOps } = backend;

@@ -16,9 +16,9 @@ export interface Benched extends LabSubjects {
 
 /** @param size instead of a model: random weights of that size */
 export async function openBenched(options: BenchedOptions, size?: string): Promise<Benched> {
-  const { batchSize, width, height } = options;
+  const { batchSize, width, height, dtype } = options;
   if (batchSize < 1) throw new OptionError(`--batch-size: expected at least 1, got ${batchSize}`);
-  const request = { pictures: batchSize, guided: (guidanceOf(options) ?? 2) > 1, width, height };
+  const request = { pictures: batchSize, guided: (guidanceOf(options) ?? 2) > 1, width, height, dtype };
   const named = await labSubjects(options);
   const painter =
     size === undefined ? await openPainter(options, named.kind, request) : await openRandom(size, options, request);
@@ -27,12 +27,12 @@ export async function openBenched(options: BenchedOptions, size?: string): Promi
 
 async function openRandom(size: string, options: BenchedOptions, request: MemoryRequest): Promise<Painter> {
   const checkpoint = randomCheckpoint(size);
-  const { numerics, width, height } = options;
+  const { width, height } = options;
   if (checkpoint.pipeline === 'DiTPipeline' && (width ?? height) !== undefined)
     throw new OptionError(`--width and --height: ${size} paints one size; leave them out`);
   const backend = await startBackend(options);
   if (!options.forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
-  return randomPainter(checkpoint, numerics, { width, height });
+  return randomPainter(checkpoint, options, { width, height });
 }
 
 export function guidanceOf({

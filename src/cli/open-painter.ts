@@ -52,7 +52,7 @@ export function modelName({ model }: Pick<ModelOptions, 'model'>, kind: SubjectK
 export async function openPainter(
   options: PainterOptions,
   kind: SubjectKind,
-  request: MemoryRequest = { pictures: 1, guided: true },
+  request: MemoryRequest = { pictures: 1, guided: true, dtype: options.dtype },
 ): Promise<Painter> {
   const path = modelPath(modelName(options, kind));
   refuseUnreadLayout(path, options);
@@ -62,8 +62,8 @@ export async function openPainter(
     checkSubjects(checkpoint, kind, options);
     if (!options.forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
     return checkpoint.pipeline === 'DiTPipeline'
-      ? classPainter(await DiTPipeline.fromCheckpoint(checkpoint, options.numerics))
-      : promptPainter(await PixArtPipeline.fromCheckpoint(checkpoint, options.numerics), promptSettings(options));
+      ? classPainter(await DiTPipeline.fromCheckpoint(checkpoint, options))
+      : promptPainter(await PixArtPipeline.fromCheckpoint(checkpoint, options), promptSettings(options));
   } finally {
     await checkpoint.close();
   }

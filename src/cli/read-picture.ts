@@ -24,6 +24,8 @@ export async function readPicture(path: string): Promise<PixelImage> {
     throw new FileError(`${path}: ${reason}; give the path of a PNG or JPEG picture`, { cause });
   });
   const format = [PNG, JPEG].find(({ signature }) => signature.every((byte, i) => bytes[i] === byte));
+  if (!format && /^RIFF.{4}WEBP/s.test(bytes.toString('latin1', 0, 12)))
+    throw new FormatError(`${path}: is a WebP picture, and PNG and JPEG are read; save it as one of these`);
   if (!format) throw new FormatError(`${path}: is no PNG or JPEG picture; save it as one`);
   if (format === PNG) checkPngSize(path, bytes);
   const { Jimp } = await import('jimp');

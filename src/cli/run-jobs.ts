@@ -30,7 +30,7 @@ export interface RunSettings {
   readonly guidanceScale: number | undefined;
   readonly sampler?: SamplerName | undefined;
   readonly eta?: number | undefined;
-  readonly cache?: CachePolicy | undefined;
+  readonly cache?: CachePolicy | 'auto' | undefined;
   readonly quiet: boolean;
   /** Stands before the progress bar. */
   readonly title?: string;

@@ -30,15 +30,21 @@ export function settingsOf(
   description: DiTRunDescription | PixArtRunDescription,
 ): StoredSettings {
   const { options, kind, subjects, seeds, compare, batchSize, policy } = request;
-  const { numerics, timesteps, guidanceScale, sampler, eta, backend } = description;
+  const { numerics, timesteps, guidanceScale, sampler, eta, backend, dtype } = description;
   const given = subjects.map((subject) => subject.given);
   const common = {
     model: modelName(options, kind),
     ...storedLayout(options),
     ...{ sha256: [...painter.pipe.sha256], numerics, seeds: [...seeds], numInferenceSteps: timesteps.length },
     ...(options.timesteps === undefined ? {} : { timesteps: [...timesteps] }),
-    ...{ guidanceScale, sampler, eta, cache: policy?.name ?? null, cacheOptions: [...(options.cacheOption ?? [])] },
-    ...{ compare, batchSize, backend },
+    ...{
+      guidanceScale,
+      sampler,
+      eta,
+      cache: policy ? (options.cache ?? description.cache) : null,
+      cacheOptions: [...(options.cacheOption ?? [])],
+    },
+    ...{ compare, batchSize, backend, dtype },
   };
   if (!('prompts' in description)) {
     const { inputSize } = painter.pipe.transformer.config;

@@ -1,3 +1,4 @@
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { LoadReport } from '../lab/bench-load.ts';
 import type { ProfileReport } from '../lab/bench-profile.ts';
 import { STEP_PARTS, type StepPart } from '../lab/bench-profile.ts';
@@ -74,14 +75,16 @@ export interface ImageReport {
   readonly rounds: number;
   readonly numInferenceSteps: number;
   readonly cache: string | null;
+  readonly dtype: WeightDtype;
   readonly seconds: Spread;
   readonly samplingSeconds: Spread;
   readonly decodeSeconds: Spread;
 }
 
 export function imageTable(report: ImageReport): string {
-  const { size, batchSize, rounds, numInferenceSteps, cache, seconds, samplingSeconds, decodeSeconds } = report;
-  const setting = `${size}, ${cache ?? 'uncached'}, ${numInferenceSteps} steps; ${batchSize} at once, guided; ${roundsOf(rounds)}`;
+  const { size, batchSize, rounds, numInferenceSteps, cache, dtype, seconds } = report;
+  const { samplingSeconds, decodeSeconds } = report;
+  const setting = `${size}, ${cache ?? 'uncached'}, ${numInferenceSteps} steps; ${batchSize} at once, guided; weights in ${dtype}; ${roundsOf(rounds)}`;
   const rows = Object.entries({ 'all, s': seconds, 'sampling, s': samplingSeconds, 'decoding, s': decodeSeconds });
   return markdown([
     [setting, 'median', 'min', 'max − min'],

@@ -64,7 +64,8 @@ const COMMON = {
   width: size,
   height: size,
   backend: text,
-  dtype: z.literal('float32'),
+  /** Of the weights in memory. */
+  dtype: z.enum(['float32', 'bfloat16']),
   rng: z.literal('torch-cpu'),
 };
 
@@ -97,11 +98,11 @@ export type PromptStoredSettings = z.infer<typeof OF_PROMPTS>;
 /** Everything that repeats a picture. */
 export type StoredSettings = ClassSettings | PromptStoredSettings;
 
-type Fixed = 'format' | 'version' | 'dtype' | 'rng';
+type Fixed = 'format' | 'version' | 'rng';
 
 /** Settings as this delta-dit writes them. */
 export function settingsOfFormat<S extends StoredSettings>(settings: Omit<S, Fixed>): S {
-  return { format: FORMAT, version: packageVersion(), ...settings, dtype: 'float32', rng: 'torch-cpu' } as unknown as S;
+  return { format: FORMAT, version: packageVersion(), ...settings, rng: 'torch-cpu' } as unknown as S;
 }
 
 /** Of the settings, or of the options of a run, what a weights file does not say of itself. */

@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { OpenedCheckpoint } from '../../converters/open-checkpoint.ts';
 import { withWeights } from '../checkpoint/archive.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { Weights } from '../checkpoint/weights.ts';
 import { type Block, type Modulation, runAllBlocks } from '../models/block.ts';
 import { buildParts, disposeParts, parameterShapesOf } from '../models/build.ts';
@@ -19,6 +20,8 @@ export interface BlockOptions {
   readonly batchSize: number;
   /** Of a row. Default: those of the model's own picture size. */
   readonly tokens?: number | undefined;
+  /** Of the weights in memory. Default: float32. */
+  readonly dtype?: WeightDtype | undefined;
 }
 
 /** A chain of four blocks on random tokens under guidance. The caller disposes it. */
@@ -41,7 +44,15 @@ async function ditBlocks(config: ConfigOf<'DiTPipeline'>, options: BlockOptions)
   const { rows, tokens } = await tokensOf(config, options, inputs);
   const c = await inputs.random<tf.Tensor2D>('c', [rows, config.hiddenSize]);
   const made = (weights?: Weights) => chain((i) => new DiTBlock(config, weights?.scope(`blocks.${i}`)));
-  return chainWorkload<DiTConditioning, Modulation>({ model: 'dit', config, inputs, made, tokens, cond: { c } });
+  return chainWorkload<DiTConditioning, Modulation>({
+    model: 'dit',
+    config,
+    inputs,
+    made,
+    tokens,
+    cond: { c },
+    dtype: options.dtype,
+  });
 }
 
 async function pixArtBlocks(config: ConfigOf<'PixArtPipeline'>, options: BlockOptions): Promise<Workload> {
@@ -54,7 +65,7 @@ async function pixArtBlocks(config: ConfigOf<'PixArtPipeline'>, options: BlockOp
   const mask = await inputs.given<tf.Tensor2D>('mask', [rows, PIXART_CAPTION_LENGTH], kept);
   const cond: Pick<PixArtConditioning, 't0' | 'caption'> = { t0, caption: { tokens: caption, bias: keyBias(mask) } };
   const made = (weights?: Weights) => chain((i) => new PixArtBlock(config, weights?.scope(`blocks.${i}`)));
-  const workload = await chainWorkload({ model: 'pixart', config, inputs, made, tokens, cond });
+  const workload = await chainWorkload({ model: 'pixart', config, inputs, made, tokens, cond, dtype: options.dtype });
   const dispose = () => {
     workload.dispose();
     cond.caption.bias.dispose();
@@ -67,18 +78,20 @@ interface Chain<C, M extends Modulation> extends Pick<Workload, 'model' | 'confi
   readonly made: (weights?: Weights) => readonly ((DiTBlock | PixArtBlock) & Block<C, M>)[];
   readonly tokens: tf.Tensor3D;
   readonly cond: C;
+  readonly dtype: WeightDtype | undefined;
 }
 
 async function chainWorkload<C, M extends Modulation>(chained: Chain<C, M>): Promise<Workload> {
-  const { model, config, inputs, made, tokens, cond } = chained;
+  const { model, config, inputs, made, tokens, cond, dtype } = chained;
   const partsOf = (blocks: readonly (DiTBlock | PixArtBlock)[]) =>
     blocks.map((layer, i) => ({ path: `blocks.${i}`, layer }));
   const archive = randomArchive(parameterShapesOf(partsOf(made())));
-  const blocks = await withWeights(archive, async (weights) => {
+  const build = async (weights: Weights) => {
     const built = made(weights);
     await buildParts(partsOf(built), weights);
     return built;
-  });
+  };
+  const blocks = await withWeights(archive, build, dtype);
   return {
     ...{ task: 'block', model, config, count: CHAIN, tensors: tensorsOf(archive, inputs) },
     run: (runner = runAllBlocks) => runner(blocks, tokens, cond),

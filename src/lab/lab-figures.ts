@@ -44,10 +44,9 @@ export function frontierSpec(question: Question, rows: readonly LabRow[]): TopLe
       {
         transform: [{ filter: '!datum.uncached' }],
         mark: { type: 'point', filled: true, size: 70 },
-        encoding: { ...encoding, shape: { field: 'family', type: 'nominal', title: null } },
+        encoding: { ...encoding, shape: { field: 'family', type: 'nominal', legend: null } },
       },
     ],
-    resolve: { legend: { shape: 'shared' } },
   };
 }
 

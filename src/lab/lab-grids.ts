@@ -10,6 +10,8 @@ import { cached, distinct, type LabMethod, uncached } from './lab-method.ts';
 export interface GridSetting extends Pick<PlanSetting, 'numInferenceSteps' | 'depth'> {
   /** Of the paper's comparison: the checkpoint's own. */
   readonly sampler: SamplerName;
+  /** Uncached DDIM steps of the pictures that all are judged by. Default 250, as facebookresearch/DiT samples. */
+  readonly referenceSteps?: number | undefined;
 }
 
 /** Methods to compare, and what they are compared with. */
@@ -24,15 +26,19 @@ export interface LabGrid {
 export const GRID_NAMES = ['paper', 'sweep', 'frontier', 'methods'] as const;
 export type GridName = (typeof GRID_NAMES)[number];
 
-/** As facebookresearch/DiT samples its reference pictures. */
-const CONVERGED_STEPS = 250;
+const REFERENCE_STEPS = 250;
 /** The solvers that a cache competes with. */
 const SOLVERS: readonly SamplerName[] = ['ddim', 'dpm-solver++', 'unipc', 'deis'];
 
 /** @throws OptionError for an unknown name */
 export function labGrid(names: readonly GridName[], setting: GridSetting): LabGrid {
   const baseline = uncached('ddim', setting.numInferenceSteps);
-  const converged = uncached('ddim', CONVERGED_STEPS);
+  const { numInferenceSteps, referenceSteps = REFERENCE_STEPS } = setting;
+  if (referenceSteps <= numInferenceSteps)
+    throw new OptionError(
+      `referenceSteps: expected more than the ${numInferenceSteps} steps it judges, got ${referenceSteps}`,
+    );
+  const converged = uncached('ddim', referenceSteps);
   const methods = names.flatMap((name) => gridOf(name)(setting));
   return { baseline, converged, methods: distinct([converged, baseline, ...methods]) };
 }
@@ -54,7 +60,7 @@ function paperGrid({ numInferenceSteps: steps, sampler }: GridSetting): readonly
     ...(['front', 'rear'] as const).map((region) => featureCache({ region })),
     deltaDiT(),
   ];
-  const fewer = [Math.ceil(steps / 1.6), Math.floor(steps / 1.6)];
+  const fewer = [Math.ceil(steps / 1.6), Math.floor(steps / 1.6)].filter((count) => count >= 1);
   return [
     uncached(sampler, steps),
     ...caches.map((cache) => cached(cache, sampler, steps)),

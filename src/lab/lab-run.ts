@@ -56,7 +56,7 @@ export async function runLab(painter: Painter, methods: readonly LabMethod[], op
   if (wanted.length === 0) return;
   await prepareSubjects(painter, [...new Set(subjects)], options);
   const count = new BlockCount(work, onProgress);
-  await warmUp(painter, pictures[0] as BenchPicture, options);
+  await warmUp(painter, pictures.slice(0, batchSize), options);
   for (const { method, batch, first } of wanted) {
     const what = `${method.name}, pictures ${first + 1}–${first + batch.length}`;
     const { images, report } = await painter.paint(
@@ -89,10 +89,12 @@ async function missing(
   return wanted;
 }
 
-/** The first run of a process is slow, and would make its method look slow. */
-async function warmUp(painter: Painter, { subject, seed }: BenchPicture, options: LabOptions): Promise<void> {
+/** The first runs of a process are slow, and would make their method look slow. */
+async function warmUp(painter: Painter, batch: readonly BenchPicture[], options: LabOptions): Promise<void> {
   const { guidanceScale, signal } = options;
-  await painter.paint([subject], { numInferenceSteps: 2, sampler: 'ddim', guidanceScale, signal, seed });
+  const seed = batch.map((picture) => picture.seed);
+  const subjects = batch.map(({ subject }) => subject);
+  await painter.paint(subjects, { numInferenceSteps: 2, sampler: 'ddim', guidanceScale, signal, seed });
 }
 
 function runOf(method: LabMethod, { guidanceScale, signal }: LabOptions) {

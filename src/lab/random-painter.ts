@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { OpenedCheckpoint } from '../../converters/open-checkpoint.ts';
-import type { Numerics } from '../models/dit-config.ts';
 import { PIXART_CAPTION_LENGTH } from '../models/pixart-config.ts';
 import { DiTPipeline } from '../pipelines/dit-pipeline.ts';
+import type { LoadOptions } from '../pipelines/load-options.ts';
 import { classPainter, type Painter, type PromptSettings, promptPainter } from '../pipelines/painter.ts';
 import { PixArtPipeline } from '../pipelines/pixart-pipeline.ts';
 import type { PromptEmbeds } from '../pipelines/prompt-embeds.ts';
@@ -18,12 +18,11 @@ const RANDOM_CAPTION = 'a random caption';
  */
 export async function randomPainter(
   checkpoint: OpenedCheckpoint,
-  numerics: Numerics | undefined,
+  options: LoadOptions,
   settings: PromptSettings,
 ): Promise<Painter> {
-  if (checkpoint.pipeline === 'DiTPipeline')
-    return classPainter(await DiTPipeline.fromCheckpoint(checkpoint, numerics));
-  const pipe = await PixArtPipeline.fromCheckpoint(checkpoint, numerics);
+  if (checkpoint.pipeline === 'DiTPipeline') return classPainter(await DiTPipeline.fromCheckpoint(checkpoint, options));
+  const pipe = await PixArtPipeline.fromCheckpoint(checkpoint, options);
   const captions = await randomCaptions([RANDOM_CAPTION, ''], checkpoint.transformer.config.captionChannels);
   await pipe.keepPrompts(captions).finally(() => tf.dispose([captions.embeds, captions.mask]));
   return { ...promptPainter(pipe, settings), allSubjects: [RANDOM_CAPTION] };

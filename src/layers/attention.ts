@@ -3,8 +3,9 @@ import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
 import { OptionError } from '../errors.ts';
 import { crossAttention, selfAttention } from '../ops/attention.ts';
+import { type BranchOptions, firstLinear, lastLinear } from './branch-ends.ts';
 import { Composite } from './composite.ts';
-import { type BranchHooks, hookedLinear } from './hooks.ts';
+import { hookedLinear } from './hooks.ts';
 import { Linear } from './linear.ts';
 import { single } from './tensors.ts';
 
@@ -35,12 +36,12 @@ export class SelfAttention extends Composite {
   }
 
   /** @param inputs [N,T,D] @returns [N,T,D] */
-  override call(inputs: tf.Tensor | tf.Tensor[], hooks: BranchHooks = {}): tf.Tensor3D {
+  override call(inputs: tf.Tensor | tf.Tensor[], options: BranchOptions = {}): tf.Tensor3D {
     return tf.tidy(() => {
-      const qkv = hookedLinear(hooks, 'qkv', this.qkv, single<tf.Tensor3D>(inputs)); // [N,T,3·D]
+      const qkv = firstLinear(options, 'qkv', this.qkv, single<tf.Tensor3D>(inputs)); // [N,T,3·D]
       const attend = () => selfAttention(qkv, this.sizes.numHeads); // [N,T,D]
-      const heads = hooks.attention ? hooks.attention(qkv, attend) : attend();
-      return hookedLinear(hooks, 'proj', this.proj, heads); // [N,T,D]
+      const heads = options.attention ? options.attention(qkv, attend) : attend();
+      return lastLinear(options, 'proj', this.proj, heads); // [N,T,D]
     });
   }
 
@@ -79,16 +80,16 @@ export class CrossAttention extends Composite {
    * @param inputs [x [N,T,D], y [N,L,D]], and a bias [N,1,1,L] where some of y is masked (see `keyBias`)
    * @returns [N,T,D]
    */
-  override call(inputs: tf.Tensor | tf.Tensor[], hooks: BranchHooks = {}): tf.Tensor3D {
+  override call(inputs: tf.Tensor | tf.Tensor[], options: BranchOptions = {}): tf.Tensor3D {
     const [x, y, bias] = inputs as [tf.Tensor3D, tf.Tensor3D, tf.Tensor4D?];
     return tf.tidy(() => {
-      const q = hookedLinear(hooks, 'q_linear', this.qLinear, x); // [N,T,D]
+      const q = firstLinear(options, 'q_linear', this.qLinear, x); // [N,T,D]
       const attend = () => {
-        const kv = hookedLinear(hooks, 'kv_linear', this.kvLinear, y); // [N,L,2·D]
+        const kv = hookedLinear(options, 'kv_linear', this.kvLinear, y); // [N,L,2·D]
         return crossAttention(q, kv, this.sizes.numHeads, { bias }); // [N,T,D]
       };
-      const heads = hooks.attention ? hooks.attention(q, attend) : attend();
-      return hookedLinear(hooks, 'proj', this.proj, heads); // [N,T,D]
+      const heads = options.attention ? options.attention(q, attend) : attend();
+      return lastLinear(options, 'proj', this.proj, heads); // [N,T,D]
     });
   }
 

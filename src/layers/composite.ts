@@ -1,6 +1,6 @@
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
 import type { Shape } from '../shape.ts';
-import type { Parametrised } from './parameter-layer.ts';
+import { elementCountOf, type Parametrised } from './parameter-layer.ts';
 
 type ChildLayer = layers.Layer & Parametrised;
 
@@ -27,6 +27,17 @@ export abstract class Composite extends layers.Layer implements Parametrised {
       for (const [path, shape] of layer.parameterShapes()) shapes.set(name === '' ? path : `${name}.${path}`, shape);
     }
     return shapes;
+  }
+
+  bfloat16Parameters(): ReadonlySet<string> {
+    const names = [...this.children].flatMap(([name, layer]) =>
+      [...layer.bfloat16Parameters()].map((path) => (name === '' ? path : `${name}.${path}`)),
+    );
+    return new Set(names);
+  }
+
+  override countParams(): number {
+    return elementCountOf(this.parameterShapes());
   }
 
   override build(): void {

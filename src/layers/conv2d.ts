@@ -26,19 +26,12 @@ export class Conv2d extends ParameterLayer {
     stored?: WeightScope,
   ) {
     const { kernelSize: k, inChannels, outChannels } = sizes;
-    super({ ...sizes }, { kernel: [k, k, inChannels, outChannels], bias: [outChannels] }, stored);
+    super({ ...sizes }, { kernel: [k, k, inChannels, outChannels], bias: [outChannels] }, stored, 'kernel');
   }
 
   /** @param inputs [N,H,W,C] @returns [N,H,W,C'] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
-    const x = single<tf.Tensor4D>(inputs);
-    return tf.fused.conv2d({
-      x,
-      filter: this.parameter('kernel'),
-      bias: this.parameter('bias'),
-      strides: 1,
-      pad: 'same',
-    });
+    return this.convolve(single<tf.Tensor4D>(inputs), 'same');
   }
 
   /**
@@ -49,13 +42,12 @@ export class Conv2d extends ParameterLayer {
   callBand(x: tf.Tensor4D, { above, below }: BandEdges): tf.Tensor4D {
     const border = (this.sizes.kernelSize - 1) / 2;
     const rows: [number, number] = [above ? border : 0, below ? border : 0];
-    return tf.fused.conv2d({
-      x,
-      filter: this.parameter('kernel'),
-      bias: this.parameter('bias'),
-      strides: 1,
-      pad: [[0, 0], rows, [border, border], [0, 0]],
-    });
+    return this.convolve(x, [[0, 0], rows, [border, border], [0, 0]]);
+  }
+
+  private convolve(x: tf.Tensor4D, pad: 'same' | tf.backend_util.ExplicitPadding): tf.Tensor4D {
+    const bias = this.parameter<tf.Tensor1D>('bias');
+    return this.inFloat32('kernel', (filter: tf.Tensor4D) => tf.fused.conv2d({ x, filter, bias, strides: 1, pad }));
   }
 
   get inChannels(): number {
@@ -94,18 +86,16 @@ export class Downsample2d extends ParameterLayer {
     stored?: WeightScope,
   ) {
     const { inChannels, outChannels } = sizes;
-    super({ ...sizes }, { kernel: [3, 3, inChannels, outChannels], bias: [outChannels] }, stored);
+    super({ ...sizes }, { kernel: [3, 3, inChannels, outChannels], bias: [outChannels] }, stored, 'kernel');
   }
 
   /** @param inputs [N,H,W,C], H and W at least 2 @returns [N,⌊H/2⌋,⌊W/2⌋,C'] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor4D {
-    return tf.fused.conv2d({
-      x: single<tf.Tensor4D>(inputs),
-      filter: this.parameter('kernel'),
-      bias: this.parameter('bias'),
-      strides: 2,
-      pad: BELOW_AND_RIGHT,
-    });
+    const x = single<tf.Tensor4D>(inputs);
+    const bias = this.parameter<tf.Tensor1D>('bias');
+    return this.inFloat32('kernel', (filter: tf.Tensor4D) =>
+      tf.fused.conv2d({ x, filter, bias, strides: 2, pad: BELOW_AND_RIGHT }),
+    );
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

@@ -25,16 +25,17 @@ export class PatchEmbed extends ParameterLayer {
     stored?: WeightScope,
   ) {
     const { patchSize: p, inChannels, hiddenSize } = sizes;
-    super({ ...sizes }, { 'proj.kernel': [p, p, inChannels, hiddenSize], 'proj.bias': [hiddenSize] }, stored);
+    const shapes = { 'proj.kernel': [p, p, inChannels, hiddenSize], 'proj.bias': [hiddenSize] };
+    super({ ...sizes }, shapes, stored, 'proj.kernel');
   }
 
   /** @param inputs [N,H,W,C] @returns [N,T,D] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor3D {
-    const { patchSize: p, inChannels, hiddenSize } = this.sizes;
+    const { patchSize: p, inChannels } = this.sizes;
     return tf.tidy(() => {
       const patches = patchify(single<tf.Tensor4D>(inputs), p); // [N,T,p·p·C]
-      const kernel = tf.reshape(this.parameter('proj.kernel'), [p * p * inChannels, hiddenSize]) as tf.Tensor2D;
-      return linear(patches, kernel, this.parameter('proj.bias')); // [N,T,D]
+      const kernel = tf.reshape(this.parameter('proj.kernel'), [p * p * inChannels, -1]) as tf.Tensor2D;
+      return linear(patches, { kernel, bias: this.parameter('proj.bias'), dtype: this.dtypeOf('proj.kernel') }); // [N,T,D]
     });
   }
 
@@ -110,7 +111,8 @@ export class LabelEmbedder extends ParameterLayer {
     private readonly sizes: LabelEmbedderConfig,
     stored?: WeightScope,
   ) {
-    super({ ...sizes }, { 'embedding_table.weight': [sizes.numClasses + 1, sizes.hiddenSize] }, stored);
+    const table = 'embedding_table.weight';
+    super({ ...sizes }, { [table]: [sizes.numClasses + 1, sizes.hiddenSize] }, stored, table);
   }
 
   /** @param labels N values in 0…numClasses @returns [N,D] */
@@ -120,7 +122,7 @@ export class LabelEmbedder extends ParameterLayer {
 
   /** @param inputs [N] int32 @returns [N,D] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor2D {
-    return tf.gather(this.parameter<tf.Tensor2D>('embedding_table.weight'), single<tf.Tensor1D>(inputs));
+    return this.rows<tf.Tensor2D>('embedding_table.weight', single<tf.Tensor1D>(inputs));
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

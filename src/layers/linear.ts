@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
-import { linear, linearGelu } from '../ops/linear.ts';
+import { type LinearWeights, linear, linearGelu } from '../ops/linear.ts';
 import { ParameterLayer } from './parameter-layer.ts';
 import { outputShape, single } from './tensors.ts';
 
@@ -21,18 +21,29 @@ export class Linear extends ParameterLayer {
     stored?: WeightScope,
   ) {
     const { inFeatures, outFeatures, useBias = true } = sizes;
-    super({ ...sizes }, { kernel: [inFeatures, outFeatures], ...(useBias && { bias: [outFeatures] }) }, stored);
+    super(
+      { ...sizes },
+      { kernel: [inFeatures, outFeatures], ...(useBias && { bias: [outFeatures] }) },
+      stored,
+      'kernel',
+    );
+  }
+
+  /** What the ops take, borrowed. */
+  get operands(): LinearWeights {
+    const { useBias = true } = this.sizes;
+    const bias = useBias ? this.parameter<tf.Tensor1D>('bias') : undefined;
+    return { kernel: this.parameter('kernel'), bias, dtype: this.dtypeOf('kernel') };
   }
 
   /** @param inputs [..., in] @returns [..., out] */
   override call<T extends tf.Tensor>(inputs: T | tf.Tensor[]): T {
-    const { useBias = true } = this.sizes;
-    return linear(single<T>(inputs), this.parameter('kernel'), useBias ? this.parameter('bias') : undefined);
+    return linear(single<T>(inputs), this.operands);
   }
 
-  /** `call`, then GELU, tanh approximation; the layer must have a bias. */
+  /** `call`, then GELU, tanh approximation. */
   callGelu<T extends tf.Tensor>(x: T): T {
-    return linearGelu(x, this.parameter('kernel'), this.parameter('bias'));
+    return linearGelu(x, this.operands);
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

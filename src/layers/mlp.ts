@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
-import { geluTanh } from '../ops/activations.ts';
+import { type BranchOptions, firstLinearGelu, lastLinear } from './branch-ends.ts';
 import { Composite } from './composite.ts';
-import { type BranchHooks, hookedLinear } from './hooks.ts';
 import { Linear } from './linear.ts';
 import { single } from './tensors.ts';
 
@@ -30,11 +29,11 @@ export class Mlp extends Composite {
   }
 
   /** @param inputs [N,T,D] @returns [N,T,D] */
-  override call(inputs: tf.Tensor | tf.Tensor[], hooks: BranchHooks = {}): tf.Tensor3D {
+  override call(inputs: tf.Tensor | tf.Tensor[], options: BranchOptions = {}): tf.Tensor3D {
     return tf.tidy(() => {
       const x = single<tf.Tensor3D>(inputs);
-      const inner = hooks.linear ? geluTanh(hookedLinear(hooks, 'fc1', this.fc1, x)) : this.fc1.callGelu(x); // [N,T,4·D]
-      return hookedLinear(hooks, 'fc2', this.fc2, inner); // [N,T,D]
+      const inner = firstLinearGelu(options, 'fc1', this.fc1, x); // [N,T,4·D]
+      return lastLinear(options, 'fc2', this.fc2, inner); // [N,T,D]
     });
   }
 

@@ -18,12 +18,12 @@ export class TokenEmbedding extends ParameterLayer {
     private readonly sizes: TokenEmbeddingConfig,
     stored?: WeightScope,
   ) {
-    super({ ...sizes }, { weight: [sizes.vocabSize, sizes.hiddenSize] }, stored);
+    super({ ...sizes }, { weight: [sizes.vocabSize, sizes.hiddenSize] }, stored, 'weight');
   }
 
   /** @param inputs [N,L] int32 @returns [N,L,D] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor3D {
-    return tf.gather(this.parameter('weight'), single<tf.Tensor2D>(inputs)) as tf.Tensor3D;
+    return this.rows<tf.Tensor3D>('weight', single<tf.Tensor2D>(inputs));
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { pickTensors, withWeights } from '../checkpoint/archive.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { WeightScope, Weights } from '../checkpoint/weights.ts';
 import { CheckpointError, OptionError, ShapeError } from '../errors.ts';
 import { Conv2d } from '../layers/conv2d.ts';
@@ -16,12 +17,14 @@ import {
 } from './autoencoder-config.ts';
 import { Decoder } from './autoencoder-decoder.ts';
 import { Encoder } from './autoencoder-encoder.ts';
-import { buildParts, disposeParts, type ModelPart, parameterShapesOf } from './build.ts';
+import { buildParts, disposeParts, type ModelPart, parameterShapesOf, weightBytesOf } from './build.ts';
 import { RowTiling } from './row-bands.ts';
 
 export interface AutoencoderKLOptions {
   /** Whether to hold the encoder too, which generation does not need. Default: false. */
   readonly encoder?: boolean | undefined;
+  /** How kernels are held; bfloat16 takes half of the memory. Default: float32. */
+  readonly dtype?: WeightDtype | undefined;
 }
 
 /** What the tensors of one band may take while a layer works on it, in bytes. */
@@ -84,7 +87,7 @@ export class AutoencoderKL {
       );
     }
     const needed = options.encoder ? archive : pickTensors(archive, (name) => !isEncoder(name));
-    return withWeights(needed, (weights) => AutoencoderKL.fromWeights(config, weights, options));
+    return withWeights(needed, (weights) => AutoencoderKL.fromWeights(config, weights, options), options.dtype);
   }
 
   /** @throws CheckpointError when the tensors are not those of `config`. */
@@ -102,6 +105,11 @@ export class AutoencoderKL {
   /** Parameter name → shape of the decoder and its 1×1 convolution; then, where asked for, of the encoder and its own. */
   static parameterShapes(config: AutoencoderKLConfig, options: AutoencoderKLOptions = {}): ReadonlyMap<string, Shape> {
     return parameterShapesOf(new AutoencoderKL(config, options).parts());
+  }
+
+  /** Of what the options ask for, in memory. */
+  static weightBytes(config: AutoencoderKLConfig, options: AutoencoderKLOptions = {}): number {
+    return weightBytesOf(new AutoencoderKL(config, options).parts(), options.dtype);
   }
 
   /** Pixels per latent position, on each side. */

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { BranchEnds } from '../layers/branch-ends.ts';
 import type { BranchHooks } from '../layers/hooks.ts';
-import { gateResidual } from '../ops/layer-norm.ts';
+import { joinResidual } from '../ops/layer-norm.ts';
 
 export type BranchName = 'self' | 'cross' | 'mlp';
 
@@ -46,20 +47,38 @@ export type BlockRunner = <C, M extends Modulation>(
   cond: C,
 ) => Promise<tf.Tensor3D>;
 
-/** A branch x + gate·raw(x), the gate picked from the modulation. */
+/**
+ * What the layers of a branch compute: [N,T,D] → [N,T,D], added to `residual` where there is one. They are given hooks or
+ * a residual, never both.
+ */
+export type BranchLayers<M extends Modulation> = (
+  x: tf.Tensor3D,
+  mod: M,
+  options: BranchHooks & Pick<BranchEnds, 'residual'>,
+) => tf.Tensor3D;
+
+/** A branch x + gate·layers(x), the gate picked from the modulation. */
 export function gatedBranch<M extends Modulation>(
   name: BranchName,
   gate: (mod: M) => tf.Tensor2D,
-  raw: Branch<M>['raw'],
+  layers: BranchLayers<M>,
 ): Branch<M> {
-  const merge = (x: tf.Tensor3D, y: tf.Tensor3D, mod: M) => gateResidual(x, y, gate(mod));
-  return { name, raw, merge, apply: (x, mod) => tf.tidy(() => merge(x, raw(x, mod), mod)) };
+  return {
+    name,
+    raw: (x, mod, hooks = {}) => layers(x, mod, hooks),
+    merge: (x, raw, mod) => joinResidual(raw, { x, gate: gate(mod) }),
+    apply: (x, mod) => layers(x, mod, { residual: { x, gate: gate(mod) } }),
+  };
 }
 
-/** A branch x + raw(x), without a gate. */
-export function plainBranch<M extends Modulation>(name: BranchName, raw: Branch<M>['raw']): Branch<M> {
-  const merge = (x: tf.Tensor3D, y: tf.Tensor3D): tf.Tensor3D => tf.add(x, y);
-  return { name, raw, merge, apply: (x, mod) => tf.tidy(() => merge(x, raw(x, mod))) };
+/** A branch x + layers(x), without a gate. */
+export function plainBranch<M extends Modulation>(name: BranchName, layers: BranchLayers<M>): Branch<M> {
+  return {
+    name,
+    raw: (x, mod, hooks = {}) => layers(x, mod, hooks),
+    merge: (x, raw) => joinResidual(raw, { x }),
+    apply: (x, mod) => layers(x, mod, { residual: { x } }),
+  };
 }
 
 /** Computes one block, in one tidy. */

@@ -1,7 +1,8 @@
 import type { layers } from '@tensorflow/tfjs-layers';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { Weights } from '../checkpoint/weights.ts';
 import type { Parametrised } from '../layers/parameter-layer.ts';
-import type { Shape } from '../shape.ts';
+import { elementCount, type Shape } from '../shape.ts';
 
 /** A layer of a model and its path in the checkpoint. */
 export interface ModelPart {
@@ -16,14 +17,28 @@ export function parameterShapesOf(parts: readonly ModelPart[]): ReadonlyMap<stri
   );
 }
 
+/** Bytes of the parameters of all parts, held as `dtype` where they may be. */
+export function weightBytesOf(parts: readonly ModelPart[], dtype: WeightDtype = 'float32'): number {
+  let bytes = 0;
+  for (const { layer } of parts) {
+    const reduced = layer.bfloat16Parameters();
+    for (const [name, shape] of layer.parameterShapes())
+      bytes += elementCount(shape) * (dtype === 'bfloat16' && reduced.has(name) ? 2 : 4);
+  }
+  return bytes;
+}
+
 /** Reads a part's own parameters, and nothing else that may lie under its path, and builds it. */
 export async function buildPart({ path, layer }: ModelPart, weights: Weights): Promise<void> {
-  for (const name of layer.parameterShapes().keys()) await weights.load(`${path}.${name}`);
+  const names = [...layer.parameterShapes().keys()];
+  const reduced = layer.bfloat16Parameters();
+  for (const name of names) await weights.load(`${path}.${name}`, reduced.has(name) ? weights.dtype : 'float32');
   layer.build([]);
 }
 
 /** Reads and builds part by part, so that only one part's weights are held twice. Frees everything when one fails. */
 export async function buildParts(parts: readonly ModelPart[], weights: Weights): Promise<void> {
+  weights.announce([...parameterShapesOf(parts).keys()]);
   try {
     for (const part of parts) await buildPart(part, weights);
   } catch (error) {

@@ -21,6 +21,8 @@ export interface DiTCheckpoint {
   /** One entry a class; an entry may hold several names, separated by commas. Empty where unknown. */
   readonly labels: readonly string[];
   readonly defaults: Partial<SamplingDefaults>;
+  /** The text of the cache plan that it carries, where it carries one. */
+  readonly cachePlan?: string | undefined;
   /** Paths of the files that hold the weights. */
   readonly files: readonly string[];
   /** Their sha256, where the checkpoint states them; else empty. */

@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { WeightScope, Weights } from '../checkpoint/weights.ts';
 import { OptionError } from '../errors.ts';
 import { SelfAttention } from '../layers/attention.ts';
@@ -11,14 +12,13 @@ import { Composite } from '../layers/composite.ts';
 import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../layers/embedders.ts';
 import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
-import { silu } from '../ops/activations.ts';
 import { positionTable } from '../ops/embeddings.ts';
-import { layerNormModulate } from '../ops/layer-norm.ts';
+import { adaLNVectors, normLinear } from '../ops/linear.ts';
 import { unpatchify } from '../ops/patchify.ts';
 import { gatherRows } from '../ops/rows.ts';
 import { assertShape, type Shape } from '../shape.ts';
 import { type Block, type BlockRunner, type Branch, gatedBranch, type Modulation, runAllBlocks } from './block.ts';
-import { buildParts, disposeParts, type ModelPart, parameterShapesOf } from './build.ts';
+import { buildParts, disposeParts, type ModelPart, parameterShapesOf, weightBytesOf } from './build.ts';
 import type { DiTConfig } from './dit-config.ts';
 
 // eps 1e-6: models.py DiTBlock and FinalLayer; diffusers' DiT takes another for the norm before the MLP (normEps)
@@ -51,18 +51,23 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
       gatedBranch(
         'self',
         (mod) => mod.gateMsa,
-        (x, mod, hooks) => attn.call(layerNormModulate(x, mod.shiftMsa, mod.scaleMsa, NORM_EPS), hooks), // [N,T,D]
+        (x, { shiftMsa: shift, scaleMsa: scale }, options) =>
+          attn.call(x, { norm: { shift, scale, eps: NORM_EPS }, ...options }), // [N,T,D]
       ),
       gatedBranch(
         'mlp',
         (mod) => mod.gateMlp,
-        (x, mod, hooks) => mlp.call(layerNormModulate(x, mod.shiftMlp, mod.scaleMlp, normEps), hooks), // [N,T,D]
+        (x, { shiftMlp: shift, scaleMlp: scale }, options) =>
+          mlp.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
       ),
     ];
   }
 
   modulation({ c }: DiTConditioning): Modulation {
-    return chunkModulation(this.adaLNModulation.call(silu(c))); // [N,6·D] → six of [N,D]
+    // in the order of models.py: shift, scale, gate of attention, then of the MLP
+    const vectors = adaLNVectors(c, this.adaLNModulation.operands, 6) as Six<tf.Tensor2D>;
+    const [shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp] = vectors; // [N,D]
+    return { shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp };
   }
 
   rows({ c }: DiTConditioning, rows: readonly number[]): DiTConditioning {
@@ -88,11 +93,6 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
 }
 serialization.registerClass(DiTBlock as unknown as serialization.SerializableConstructor<DiTBlock>);
 
-/** Splits adaLN's output in the order of models.py: shift, scale, gate of attention, then of the MLP. */
-function chunkModulation(m: tf.Tensor2D): Modulation {
-  const [shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp] = tf.split(m, 6, 1) as Six<tf.Tensor2D>;
-  return { shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp };
-}
 type Six<T> = [T, T, T, T, T, T];
 
 export class FinalLayer extends Composite {
@@ -119,8 +119,9 @@ export class FinalLayer extends Composite {
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor3D {
     const [x, c] = inputs as [tf.Tensor3D, tf.Tensor2D];
     return tf.tidy(() => {
-      const [shift, scale] = tf.split(this.adaLNModulation.call(silu(c)), 2, 1) as [tf.Tensor2D, tf.Tensor2D]; // [N,D]
-      return this.linear.call(layerNormModulate(x, shift, scale, NORM_EPS)); // [N,T,p·p·C']
+      const vectors = adaLNVectors(c, this.adaLNModulation.operands, 2);
+      const [shift, scale] = vectors as [tf.Tensor2D, tf.Tensor2D]; // [N,D]
+      return normLinear(x, { shift, scale, eps: NORM_EPS }, this.linear.operands); // [N,T,p·p·C']
     });
   }
 
@@ -168,6 +169,11 @@ export class DiT {
   /** Parameter name → shape, as a converted checkpoint holds them. */
   static parameterShapes(config: DiTConfig): ReadonlyMap<string, Shape> {
     return parameterShapesOf(new DiT(config).parts());
+  }
+
+  /** Of a model in memory, whose kernels and tables are held as `dtype`. */
+  static weightBytes(config: DiTConfig, dtype?: WeightDtype): number {
+    return weightBytesOf(new DiT(config).parts(), dtype);
   }
 
   /**

@@ -9,8 +9,8 @@
  * JavaScript engine take 0.1 to 0.5 more, and up to 1.0 where the engine has memory to spare and clears up late. On
  * WebAssembly weights count twice (see `peakBytes`): DiT-B/2 on 2 samples 1.14 (1.09), DiT-L/2 on one 3.82 (3.70).
  */
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import { ATTENTION_MEMORY_BUDGET } from '../ops/attention.ts';
-import { elementCount, type Shape } from '../shape.ts';
 import { type AutoencoderKLConfig, autoencoderScale } from './autoencoder-config.ts';
 import { AutoencoderKL, DECODE_TILE_BUDGET } from './autoencoder-kl.ts';
 import { DiT } from './dit.ts';
@@ -18,7 +18,7 @@ import type { DiTConfig } from './dit-config.ts';
 import { PixArt } from './pixart.ts';
 import { PIXART_CAPTION_LENGTH, type PixArtConfig } from './pixart-config.ts';
 
-/** Bytes, everything in float32: checkpoints of 16 bits are widened when they are read. */
+/** Bytes. All is float32 but weights that are held as bfloat16, whatever type the checkpoint has. */
 export interface ModelMemory {
   readonly weights: number;
   /** The most that one forward holds at once besides. */
@@ -29,16 +29,16 @@ export const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 
 /**
  * A DiT on `samples` latents at once: with guidance twice the pictures.
- * @param config of the model; its `inputSize` gives the tokens
+ * @param config of the model; its `inputSize` gives the tokens @param dtype of its weights
  */
-export function ditMemory(config: DiTConfig, samples: number): ModelMemory {
+export function ditMemory(config: DiTConfig, samples: number, dtype?: WeightDtype): ModelMemory {
   const { hiddenSize, numHeads, mlpRatio, inputSize, patchSize } = config;
   const tokens = (inputSize / patchSize) ** 2;
   const stream = samples * tokens * hiddenSize; // [N,T,D]
   const attention = selfAttentionFloats(stream, samples * numHeads, tokens);
   // at GELU's last product: the tokens of the model, of the block, after attention, and normed; seven of the inner width
   const mlp = (4 + 7 * mlpRatio) * stream;
-  return { weights: weightBytes(DiT.parameterShapes(config)), activations: FLOAT_BYTES * Math.max(attention, mlp) };
+  return { weights: DiT.weightBytes(config, dtype), activations: FLOAT_BYTES * Math.max(attention, mlp) };
 }
 
 /** What a PixArt's forward takes besides its sizes. */
@@ -48,12 +48,14 @@ export interface PixArtMemorySetting {
   readonly width?: number;
   /** Caption tokens. Default 120, of which padding is left out that all captions of a run have. */
   readonly captionLength?: number;
+  /** Of the weights. Default: float32. */
+  readonly dtype?: WeightDtype | undefined;
 }
 
 /** A PixArt on `samples` latents at once, their captions included: with guidance twice the pictures. */
 export function pixArtMemory(config: PixArtConfig, samples: number, setting: PixArtMemorySetting = {}): ModelMemory {
   const { hiddenSize, numHeads, mlpRatio, patchSize, inputSize, captionChannels } = config;
-  const { height = inputSize, width = inputSize, captionLength = PIXART_CAPTION_LENGTH } = setting;
+  const { height = inputSize, width = inputSize, captionLength = PIXART_CAPTION_LENGTH, dtype } = setting;
   const tokens = (height / patchSize) * (width / patchSize);
   const stream = samples * tokens * hiddenSize; // [N,T,D]
   const caption = samples * captionLength * hiddenSize; // [N,L,D]
@@ -66,7 +68,7 @@ export function pixArtMemory(config: PixArtConfig, samples: number, setting: Pix
   // as of a DiT, and the tokens after cross-attention
   const mlp = (5 + 7 * mlpRatio) * stream;
   return {
-    weights: weightBytes(PixArt.parameterShapes(config)),
+    weights: PixArt.weightBytes(config, dtype),
     activations: FLOAT_BYTES * (held + Math.max(self, cross, mlp)),
   };
 }
@@ -100,9 +102,10 @@ export function decoderMemory(
   height: number,
   width: number,
   tileBudgetBytes = DECODE_TILE_BUDGET,
+  dtype?: WeightDtype,
 ): ModelMemory {
   return {
-    weights: weightBytes(AutoencoderKL.parameterShapes(config)),
+    weights: AutoencoderKL.weightBytes(config, { dtype }),
     activations: decoderActivations(config, height, width, tileBudgetBytes),
   };
 }
@@ -145,7 +148,7 @@ export function autoencoderMemory(config: AutoencoderKLConfig, height: number, w
   // its attention is as large as the encoder's
   const decoder = decoderActivations(config, height / scale, width / scale, Number.POSITIVE_INFINITY);
   const activations = Math.max(decoder, FLOAT_BYTES * Math.max(...resnets));
-  return { weights: weightBytes(AutoencoderKL.parameterShapes(config, { encoder: true })), activations };
+  return { weights: AutoencoderKL.weightBytes(config, { encoder: true }), activations };
 }
 
 /**
@@ -168,9 +171,4 @@ function pixelAttentionFloats(channels: number, positions: number): number {
 export function peakBytes(models: readonly ModelMemory[], weightCopies = 1): number {
   const weights = models.reduce((sum, model) => sum + model.weights, 0);
   return weightCopies * weights + Math.max(...models.map(({ activations }) => activations));
-}
-
-/** In float32. */
-export function weightBytes(shapes: ReadonlyMap<string, Shape>): number {
-  return FLOAT_BYTES * [...shapes.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
 }

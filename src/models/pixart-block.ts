@@ -7,7 +7,7 @@ import { Composite } from '../layers/composite.ts';
 import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
 import { ScaleShiftTable } from '../layers/scale-shift-table.ts';
-import { layerNormModulate } from '../ops/layer-norm.ts';
+import { normLinear } from '../ops/linear.ts';
 import { gatherRows } from '../ops/rows.ts';
 import { type Block, type Branch, gatedBranch, type Modulation, plainBranch } from './block.ts';
 import type { PixArtConfig } from './pixart-config.ts';
@@ -57,14 +57,16 @@ export class PixArtBlock extends Composite implements Block<PixArtConditioning, 
       gatedBranch(
         'self',
         (mod) => mod.gateMsa,
-        (x, mod, hooks) => attn.call(layerNormModulate(x, mod.shiftMsa, mod.scaleMsa, normEps), hooks), // [N,T,D]
+        (x, { shiftMsa: shift, scaleMsa: scale }, options) =>
+          attn.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
       ),
       // no norm before it, no gate after it
-      plainBranch('cross', (x, { caption }, hooks) => cross.call([x, caption.tokens, caption.bias], hooks)), // [N,T,D]
+      plainBranch('cross', (x, { caption }, options) => cross.call([x, caption.tokens, caption.bias], options)), // [N,T,D]
       gatedBranch(
         'mlp',
         (mod) => mod.gateMlp,
-        (x, mod, hooks) => mlp.call(layerNormModulate(x, mod.shiftMlp, mod.scaleMlp, normEps), hooks), // [N,T,D]
+        (x, { shiftMlp: shift, scaleMlp: scale }, options) =>
+          mlp.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
       ),
     ];
   }
@@ -125,7 +127,7 @@ export class T2IFinalLayer extends Composite {
     return tf.tidy(() => {
       const own = this.scaleShiftTable.call(tf.expandDims(t, 1)); // [N,2,D]
       const [shift, scale] = tf.unstack(own, 1) as [tf.Tensor2D, tf.Tensor2D]; // [N,D]
-      return this.linear.call(layerNormModulate(x, shift, scale, NORM_EPS)); // [N,T,p·p·C']
+      return normLinear(x, { shift, scale, eps: NORM_EPS }, this.linear.operands); // [N,T,p·p·C']
     });
   }
 

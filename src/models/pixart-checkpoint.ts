@@ -35,6 +35,8 @@ export interface PixArtCheckpoint {
   /** diffusers' scheduler_config.json, as it stands; of an original file, what diffusers' converter gives it. */
   readonly scheduler: Readonly<Record<string, unknown>>;
   readonly defaults: Partial<SamplingDefaults>;
+  /** The text of the cache plan that it carries, where it carries one. */
+  readonly cachePlan?: string | undefined;
   /** Paths of the files that hold the weights of transformer and autoencoder. */
   readonly files: readonly string[];
   /** Their sha256, where the checkpoint states them; else empty. */

@@ -3,6 +3,7 @@
  * Letters: N samples, h×w latent, C channels, T tokens, D hidden size, p patch size, L caption tokens.
  */
 import * as tf from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { WeightScope, Weights } from '../checkpoint/weights.ts';
 import { OptionError, ShapeError } from '../errors.ts';
 import { CaptionProjection } from '../layers/caption-projection.ts';
@@ -14,7 +15,7 @@ import { positionTable } from '../ops/embeddings.ts';
 import { unpatchify } from '../ops/patchify.ts';
 import { assertShape, type Shape } from '../shape.ts';
 import { type BlockRunner, runAllBlocks } from './block.ts';
-import { buildParts, disposeParts, type ModelPart, parameterShapesOf } from './build.ts';
+import { buildParts, disposeParts, type ModelPart, parameterShapesOf, weightBytesOf } from './build.ts';
 import { PixArtBlock, type PixArtCaption, type PixArtConditioning, T2IFinalLayer } from './pixart-block.ts';
 import type { PixArtConfig } from './pixart-config.ts';
 
@@ -71,6 +72,11 @@ export class PixArt {
   /** Parameter name → shape, as a converted checkpoint holds them. */
   static parameterShapes(config: PixArtConfig): ReadonlyMap<string, Shape> {
     return parameterShapesOf(new PixArt(config).parts());
+  }
+
+  /** Of a model in memory, whose kernels and tables are held as `dtype`. */
+  static weightBytes(config: PixArtConfig, dtype?: WeightDtype): number {
+    return weightBytesOf(new PixArt(config).parts(), dtype);
   }
 
   /**

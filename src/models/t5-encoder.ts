@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { Weights } from '../checkpoint/weights.ts';
 import type { Shape } from '../shape.ts';
-import { buildParts, disposeParts, parameterShapesOf } from './build.ts';
+import { buildParts, disposeParts, parameterShapesOf, weightBytesOf } from './build.ts';
 import type { T5EncoderConfig } from './t5-config.ts';
 import {
   type CaptionEncoder,
@@ -46,6 +47,11 @@ export class T5Encoder implements CaptionEncoder {
   /** Parameter name → shape: transformers' names, its linears as `kernel` [in,out]. */
   static parameterShapes(config: T5EncoderConfig): ReadonlyMap<string, Shape> {
     return parameterShapesOf(listT5Parts(t5Parts(config)));
+  }
+
+  /** Of an encoder in memory, whose kernels and table are held as `dtype`. */
+  static weightBytes(config: T5EncoderConfig, dtype?: WeightDtype): number {
+    return weightBytesOf(listT5Parts(t5Parts(config)), dtype);
   }
 
   async encode(prompts: readonly PromptTokens[], options: CaptionOptions = {}): Promise<tf.Tensor3D> {

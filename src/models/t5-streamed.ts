@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { gatherRows } from '../checkpoint/gather-rows.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { StoredTensor, TensorArchive } from '../checkpoint/stored-tensor.ts';
 import { Weights } from '../checkpoint/weights.ts';
 import { buildPart } from './build.ts';
@@ -24,18 +25,20 @@ import { t5Parts } from './t5-layers.ts';
 export class StreamedT5Encoder implements CaptionEncoder {
   /**
    * @param archive stays open as long as the encoder is used; its opener closes it.
-   * @throws CheckpointError when the tensors are not those of `config`.
+   * @param dtype of the kernels of the layer in work. Default: float32
+   * @throws CheckpointError when the tensors are not those of `config`; BackendError as `Weights`.
    */
   constructor(
     readonly config: T5EncoderConfig,
     private readonly archive: TensorArchive,
+    private readonly dtype?: WeightDtype,
   ) {
-    new Weights(archive).expect(T5Encoder.parameterShapes(config));
+    new Weights(archive, dtype).expect(T5Encoder.parameterShapes(config));
   }
 
   async encode(prompts: readonly PromptTokens[], options: CaptionOptions = {}): Promise<tf.Tensor3D> {
     const groups = groupPrompts(this.config, prompts);
-    const weights = new Weights(this.archive);
+    const weights = new Weights(this.archive, this.dtype);
     const parts = t5Parts(this.config, weights.scope());
     const table = this.archive.tensors.get(`${parts.shared.path}.weight`) as StoredTensor;
     const access: T5Access = {

@@ -25,6 +25,15 @@ export function modulate(x: tf.Tensor3D, shift: tf.Tensor2D, scale: tf.Tensor2D)
   return tf.tidy(() => tf.add(tf.mul(x, tf.add(tf.expandDims(scale, 1), 1)), tf.expandDims(shift, 1)));
 }
 
+/** A LayerNorm without affine parameters and the modulation after it. */
+export interface ModulatedNorm {
+  /** [N,D] */
+  readonly shift: tf.Tensor2D;
+  /** [N,D] */
+  readonly scale: tf.Tensor2D;
+  readonly eps: number;
+}
+
 /** LayerNorm, then modulate: one seat, which a backend may fuse; no gradients then. Shapes as of the two. */
 export function layerNormModulate(x: tf.Tensor3D, shift: tf.Tensor2D, scale: tf.Tensor2D, eps: number): tf.Tensor3D {
   const fused = runFused<tf.Tensor3D>('DeltaDitLayerNormModulate', { x, shift, scale }, { eps });
@@ -41,4 +50,18 @@ export function layerNormModulate(x: tf.Tensor3D, shift: tf.Tensor2D, scale: tf.
 export function gateResidual(x: tf.Tensor3D, raw: tf.Tensor3D, gate: tf.Tensor2D): tf.Tensor3D {
   const fused = runFused<tf.Tensor3D>('DeltaDitGateResidual', { x, raw, gate });
   return fused ?? tf.tidy(() => tf.add(x, tf.mul(raw, tf.expandDims(gate, 1))));
+}
+
+/** What a residual branch is added to. */
+export interface Residual {
+  /** [N,T,D] */
+  readonly x: tf.Tensor3D;
+  /** [N,D]; a branch without one is added as it is. */
+  readonly gate?: tf.Tensor2D | undefined;
+}
+
+/** x + gate·raw, x + raw without a gate, and `raw` itself where it is added to nothing. @param raw [N,T,D] */
+export function joinResidual(raw: tf.Tensor3D, residual: Residual | undefined): tf.Tensor3D {
+  if (!residual) return raw;
+  return residual.gate ? gateResidual(residual.x, raw, residual.gate) : tf.add(residual.x, raw);
 }

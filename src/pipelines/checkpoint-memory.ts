@@ -1,4 +1,5 @@
 import type { OpenedCheckpoint } from '../../converters/open-checkpoint.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import { autoencoderScale } from '../models/autoencoder-config.ts';
 import { decoderMemory, ditMemory, type ModelMemory, pixArtMemory } from '../models/memory.ts';
 import type { PixArtCheckpoint } from '../models/pixart-checkpoint.ts';
@@ -15,6 +16,8 @@ export interface MemoryRequest {
   /** Pixels, of a pipeline that paints several sizes. Default: the size that the model was trained on. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
+  /** Of the weights in memory. Default: float32. */
+  readonly dtype?: WeightDtype | undefined;
 }
 
 /**
@@ -29,20 +32,23 @@ export async function checkpointMemory(
   const { vae } = checkpoint;
   if (checkpoint.pipeline === 'DiTPipeline') {
     const { config } = checkpoint.transformer;
-    const decoder = decoderMemory(vae.config, config.inputSize, config.inputSize);
-    return ({ pictures, guided }) => [ditMemory(config, guided ? 2 * pictures : pictures), decoder];
+    const { inputSize } = config;
+    return ({ pictures, guided, dtype }) => [
+      ditMemory(config, guided ? 2 * pictures : pictures, dtype),
+      decoderMemory(vae.config, inputSize, inputSize, undefined, dtype),
+    ];
   }
   const { config } = checkpoint.transformer;
   const textEncoder = await textEncoderConfig(checkpoint);
   const scale = autoencoderScale(vae.config);
-  return ({ pictures, guided, ...wanted }) => {
+  return ({ pictures, guided, dtype, ...wanted }) => {
     const size = sizeOf(config, scale, checkpoint.numerics === 'original', wanted);
     const [height, width] = [size.paintedHeight / scale, size.paintedWidth / scale];
     const samples = guided ? 2 * pictures : pictures; // and so many prompts, each with its negative one
     return [
-      pixArtMemory(config, samples, { height, width }),
-      decoderMemory(vae.config, height, width),
-      ...(textEncoder ? [t5Memory(textEncoder, samples, PIXART_CAPTION_LENGTH)] : []),
+      pixArtMemory(config, samples, { height, width, dtype }),
+      decoderMemory(vae.config, height, width, undefined, dtype),
+      ...(textEncoder ? [t5Memory(textEncoder, samples, PIXART_CAPTION_LENGTH, dtype)] : []),
     ];
   };
 }

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { CachePlan, PlanSetting } from '../cache/plan.ts';
 import type { CacheCounts } from '../cache/run-cache.ts';
 import { withWeights } from '../checkpoint/archive.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { DiT } from '../models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.ts';
@@ -9,6 +10,7 @@ import { DIT_BRANCHES, ditCost, type Numerics, withNumerics } from '../models/di
 import { type CheckedDiTRun, checkedDiTRun, type DiTGenerateOptions, type DiTSetting } from './dit-options.ts';
 import { classDenoiser, type Denoiser } from './guidance.ts';
 import { allToPixels, type PixelImage } from './image.ts';
+import type { LoadOptions } from './load-options.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
 import type { DiTRunDescription, GenerationReport } from './report.ts';
 import { checkAutoencoder, describeRun, paint } from './run.ts';
@@ -36,8 +38,10 @@ export class DiTPipeline {
   private colours: Promise<LatentColours> | undefined;
 
   private constructor(
-    { name, sha256, labels, scheduler }: DiTCheckpoint,
+    { name, sha256, labels, scheduler, cachePlan }: DiTCheckpoint,
     readonly numerics: Numerics,
+    /** Of the weights in memory. */
+    readonly dtype: WeightDtype,
     readonly defaults: SamplingDefaults,
     readonly transformer: DiT,
     readonly vae: AutoencoderKL,
@@ -46,26 +50,33 @@ export class DiTPipeline {
     this.sha256 = sha256;
     this.labels = labels;
     const { config } = transformer;
-    this.setting = { config, depth: config.depth, branches: DIT_BRANCHES, labels, scheduler, defaults };
+    this.setting = {
+      config,
+      depth: config.depth,
+      branches: DIT_BRANCHES,
+      labels,
+      scheduler,
+      defaults,
+      sha256,
+      cachePlan,
+    };
   }
 
   /**
    * Reads a checkpoint into the current backend; closing it stays with the caller.
-   * @param numerics overrides the checkpoint's origin
+   * @throws BackendError when the backend cannot hold weights of the type, or there is no memory for them; CheckpointError
+   * when the tensors are not those of the configuration. Nothing is left in memory then.
    */
-  static async fromCheckpoint(
-    checkpoint: DiTCheckpoint,
-    numerics: Numerics = checkpoint.numerics,
-  ): Promise<DiTPipeline> {
+  static async fromCheckpoint(checkpoint: DiTCheckpoint, options: LoadOptions = {}): Promise<DiTPipeline> {
+    const { numerics = checkpoint.numerics, dtype = 'float32' } = options;
     checkAutoencoder(checkpoint.name, checkpoint.transformer.config.inChannels, checkpoint.vae.config);
     const config = withNumerics(checkpoint.transformer.config, numerics);
-    const transformer = await withWeights(checkpoint.transformer.archive, (weights) =>
-      DiT.fromWeights(config, weights),
-    );
+    const { archive } = checkpoint.transformer;
+    const transformer = await withWeights(archive, (weights) => DiT.fromWeights(config, weights), dtype);
     try {
-      const vae = await AutoencoderKL.fromCheckpoint(checkpoint.vae); // without the encoder
+      const vae = await AutoencoderKL.fromCheckpoint(checkpoint.vae, { dtype }); // without the encoder
       const defaults = { ...DIT_DEFAULTS, ...checkpoint.defaults };
-      return new DiTPipeline(checkpoint, numerics, defaults, transformer, vae);
+      return new DiTPipeline(checkpoint, numerics, dtype, defaults, transformer, vae);
     } catch (error) {
       transformer.dispose();
       throw error;
@@ -138,9 +149,9 @@ export class DiTPipeline {
   }
 
   private description(run: CheckedDiTRun, counts?: CacheCounts): DiTRunDescription {
-    const { name: model, numerics } = this;
+    const { name: model, numerics, dtype } = this;
     return {
-      ...describeRun(run, { model, numerics, cost: ditCost(this.transformer.config), counts }),
+      ...describeRun(run, { model, numerics, dtype, cost: ditCost(this.transformer.config), counts }),
       classLabels: run.classLabels,
     };
   }

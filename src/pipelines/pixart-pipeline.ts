@@ -3,6 +3,7 @@ import type { CachePlan, PlanSetting } from '../cache/plan.ts';
 import type { CacheCounts } from '../cache/run-cache.ts';
 import { withWeights } from '../checkpoint/archive.ts';
 import { toFloat32 } from '../checkpoint/dtypes.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { StoredTensor } from '../checkpoint/stored-tensor.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import type { SamplingDefaults } from '../models/dit-checkpoint.ts';
@@ -21,6 +22,7 @@ import {
 } from './captions.ts';
 import { captionDenoiser, type Denoiser } from './guidance.ts';
 import { allToPixels, type PixelImage } from './image.ts';
+import type { LoadOptions } from './load-options.ts';
 import { type PaintedSize, type PixArtGenerateOptions, promptsOf, sizeOf } from './pixart-options.ts';
 import { fitLatentColours, type LatentColours, latentPictures } from './preview.ts';
 import type { PromptEmbeds } from './prompt-embeds.ts';
@@ -53,8 +55,10 @@ export class PixArtPipeline {
   private readonly prompts: PromptSource;
 
   private constructor(
-    { name, sha256, scheduler }: PixArtCheckpoint,
+    { name, sha256, scheduler, cachePlan }: PixArtCheckpoint,
     readonly numerics: Numerics,
+    /** Of the weights in memory. */
+    readonly dtype: WeightDtype,
     readonly defaults: SamplingDefaults,
     readonly transformer: PixArt,
     readonly vae: AutoencoderKL,
@@ -65,18 +69,24 @@ export class PixArtPipeline {
     this.name = name;
     this.sha256 = sha256;
     this.prompts = new PromptSource(name, promptEncoder);
-    this.setting = { depth: transformer.config.depth, branches: PIXART_BRANCHES, scheduler, defaults };
+    this.setting = {
+      depth: transformer.config.depth,
+      branches: PIXART_BRANCHES,
+      scheduler,
+      defaults,
+      sha256,
+      cachePlan,
+    };
   }
 
   /**
    * Reads a checkpoint into the current backend; closing it stays with the caller. A text encoder of more than 1 GiB in
-   * float32 stays on disk.
-   * @param numerics overrides the checkpoint's origin
+   * memory stays on disk.
+   * @throws BackendError when the backend cannot hold weights of the type, or there is no memory for them; CheckpointError
+   * when the tensors are not those of the configuration. Nothing is left in memory then.
    */
-  static async fromCheckpoint(
-    checkpoint: PixArtCheckpoint,
-    numerics: Numerics = checkpoint.numerics,
-  ): Promise<PixArtPipeline> {
+  static async fromCheckpoint(checkpoint: PixArtCheckpoint, options: LoadOptions = {}): Promise<PixArtPipeline> {
+    const { numerics = checkpoint.numerics, dtype = 'float32' } = options;
     checkAutoencoder(checkpoint.name, checkpoint.transformer.config.inChannels, checkpoint.vae.config);
     const config = withPixArtNumerics(checkpoint.transformer.config, numerics);
     const made: { dispose(): void }[] = [];
@@ -86,13 +96,14 @@ export class PixArtPipeline {
     };
     try {
       const { archive } = checkpoint.transformer;
-      const transformer = kept(await withWeights(archive, (weights) => PixArt.fromWeights(config, weights)));
-      const vae = kept(await AutoencoderKL.fromCheckpoint(checkpoint.vae)); // without the encoder
+      const transformer = kept(await withWeights(archive, (weights) => PixArt.fromWeights(config, weights), dtype));
+      const vae = kept(await AutoencoderKL.fromCheckpoint(checkpoint.vae, { dtype })); // without the encoder
       const { openTextEncoder, tokenizer, nullCaption } = checkpoint;
-      const encoder = openTextEncoder && tokenizer && kept(await PromptEncoder.create(openTextEncoder, tokenizer));
+      const encoder =
+        openTextEncoder && tokenizer && kept(await PromptEncoder.create(openTextEncoder, tokenizer, dtype));
       const none = nullCaption && numerics === 'original' ? kept(await readCaption(nullCaption)) : undefined;
       const defaults = { ...PIXART_DEFAULTS, ...checkpoint.defaults };
-      return new PixArtPipeline(checkpoint, numerics, defaults, transformer, vae, encoder, none);
+      return new PixArtPipeline(checkpoint, numerics, dtype, defaults, transformer, vae, encoder, none);
     } catch (error) {
       for (const part of made) part.dispose();
       throw error;
@@ -209,8 +220,9 @@ export class PixArtPipeline {
     const { scale } = this.vae;
     const wanted = promptsOf(options);
     const size = sizeOf(config, scale, this.numerics === 'original', options);
+    const painted = { width: size.paintedWidth, height: size.paintedHeight };
     const shape = [wanted.n, size.paintedHeight / scale, size.paintedWidth / scale, config.inChannels] as const;
-    return { wanted, size, run: checkedRun(this.setting, options, { shape, bothHalves: false }) };
+    return { wanted, size, run: checkedRun(this.setting, options, { shape, bothHalves: false, painted }) };
   }
 
   /** The original's DDPM guides three channels (forward_with_cfg), its DPM-Solver and diffusers all. */
@@ -230,7 +242,7 @@ export class PixArtPipeline {
     size: PaintedSize,
     counts?: CacheCounts,
   ): PixArtRunDescription {
-    const { name: model, numerics } = this;
+    const { name: model, numerics, dtype } = this;
     const { width, height, paintedWidth, paintedHeight } = size;
     const { prompts, negativePrompts, truncated, length } = texts;
     const cost = pixArtCost(this.transformer.config, {
@@ -238,7 +250,7 @@ export class PixArtPipeline {
       width: paintedWidth / this.vae.scale,
       captionLength: length,
     });
-    const described = describeRun(run, { model, numerics, cost, counts });
+    const described = describeRun(run, { model, numerics, dtype, cost, counts });
     return { ...described, prompts, negativePrompts, truncated, width, height, paintedWidth, paintedHeight };
   }
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { withWeights } from '../checkpoint/archive.ts';
 import type { CheckpointFolder } from '../checkpoint/folder.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import { PIXART_CAPTION_LENGTH } from '../models/pixart-config.ts';
 import type { T5Checkpoint } from '../models/t5-checkpoint.ts';
 import { T5Encoder } from '../models/t5-encoder.ts';
@@ -34,18 +35,26 @@ export class PromptEncoder {
     private readonly identity: EncoderIdentity,
     private readonly inMemory: CaptionEncoder | undefined,
     private readonly open: () => Promise<T5Checkpoint>,
+    private readonly dtype: WeightDtype | undefined,
   ) {}
 
-  /** @throws CheckpointError, FileError or FormatError when tokenizer or encoder cannot be read or do not fit together. */
-  static async create(open: () => Promise<T5Checkpoint>, folder: CheckpointFolder): Promise<PromptEncoder> {
+  /**
+   * @param dtype of the encoder's weights in memory. Default: float32
+   * @throws CheckpointError, FileError or FormatError when tokenizer or encoder cannot be read or do not fit together.
+   */
+  static async create(
+    open: () => Promise<T5Checkpoint>,
+    folder: CheckpointFolder,
+    dtype?: WeightDtype,
+  ): Promise<PromptEncoder> {
     const tokenizer = await T5Tokenizer.fromFolder(folder);
     const checkpoint = await open();
     try {
       const { name, sha256, config, archive } = checkpoint;
-      const inMemory = staysOnDisk(config)
+      const inMemory = staysOnDisk(config, dtype)
         ? undefined
-        : await withWeights(archive, (weights) => T5Encoder.fromWeights(config, weights));
-      return new PromptEncoder(tokenizer, { name, sha256 }, inMemory, open);
+        : await withWeights(archive, (weights) => T5Encoder.fromWeights(config, weights), dtype);
+      return new PromptEncoder(tokenizer, { name, sha256 }, inMemory, open, dtype);
     } finally {
       await checkpoint.close();
     }
@@ -79,7 +88,7 @@ export class PromptEncoder {
     if (this.inMemory) return use(this.inMemory);
     const { config, archive, close } = await this.open();
     try {
-      return await use(new StreamedT5Encoder(config, archive));
+      return await use(new StreamedT5Encoder(config, archive, this.dtype));
     } finally {
       await close();
     }

@@ -1,6 +1,7 @@
 import type { PlanCost } from '../cache/cost.ts';
 import type { CachePlan } from '../cache/plan.ts';
 import type { CacheCounts } from '../cache/run-cache.ts';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { Numerics } from '../models/dit-config.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 
@@ -17,6 +18,8 @@ export interface RunDescription {
   readonly model: string;
   readonly backend: string;
   readonly numerics: Numerics;
+  /** Of the weights in memory. */
+  readonly dtype: WeightDtype;
   readonly sampler: SamplerName;
   /** η of a DDIM. */
   readonly eta: number;

@@ -7,11 +7,12 @@ import { OptionError } from '../errors.ts';
 import type { BlockRunner, BranchName } from '../models/block.ts';
 import type { SamplingDefaults } from '../models/dit-checkpoint.ts';
 import type { NoiseSource, Sampler } from '../schedulers/sampler.ts';
-import { addsNoise, createSampler, type SamplerName, samplerOf } from '../schedulers/samplers.ts';
+import { addsNoise, createSampler, type SamplerName } from '../schedulers/samplers.ts';
 import { assertShape } from '../shape.ts';
 import { torchNoise } from './noise.ts';
 import type { RunDescription } from './report.ts';
-import { methodOfRun, stepsGiven } from './run-plan.ts';
+import { withDefaults } from './run-defaults.ts';
+import { methodOfRun } from './run-plan.ts';
 import type { StepEvent } from './sample.ts';
 
 /** What every pipeline takes besides what it makes pictures of. */
@@ -30,8 +31,11 @@ export interface RunOptions {
   readonly seed?: number | readonly number[] | undefined;
   /** Initial noise [N,H,W,C], borrowed; the seed is then for the noise of the steps alone. */
   readonly latents?: tf.Tensor4D | undefined;
-  /** A cache method, such as `deltaDiT()`. */
-  readonly cache?: CachePolicy | undefined;
+  /**
+   * A cache method, such as `deltaDiT()`; 'auto': the plan that the checkpoint carries, with the sampler, steps and
+   * guidance it was made for where they are left open.
+   */
+  readonly cache?: CachePolicy | 'auto' | undefined;
   /** A cache method of your own, instead of `cache`: the block runner of each step. */
   readonly runBlocks?: ((step: number) => BlockRunner) | undefined;
   /** Called, and awaited, after each step. */
@@ -51,6 +55,10 @@ export interface RunSetting {
   /** diffusers' scheduler_config.json. */
   readonly scheduler: Readonly<Record<string, unknown>>;
   readonly defaults: SamplingDefaults;
+  /** sha256 of the weights' files, where they are known. */
+  readonly sha256?: readonly string[] | undefined;
+  /** The text of the cache plan that the checkpoint carries. */
+  readonly cachePlan?: string | undefined;
 }
 
 /** The options of a run, found to be right, defaults filled in. */
@@ -75,6 +83,14 @@ export interface Draw {
   readonly shape: readonly [number, number, number, number];
   /** Whether the sampler steps both guidance halves, so that each draws noise (see `torchNoise`). */
   readonly bothHalves: boolean;
+  /** Where the model paints more than one size. */
+  readonly painted?: PixelSize | undefined;
+}
+
+/** In pixels. */
+export interface PixelSize {
+  readonly width: number;
+  readonly height: number;
 }
 
 /**
@@ -83,18 +99,18 @@ export interface Draw {
  */
 export function checkedRun(setting: RunSetting, options: RunOptions, drawn: Draw): CheckedRun {
   const { eta = 0, latents, seed = randomSeed() } = options;
-  const { guidanceScale = setting.defaults.guidanceScale, sampler: samplerName = samplerOf(setting.scheduler) } =
-    options;
   if (options.cache && options.runBlocks)
     throw new OptionError('cache and runBlocks: expected one of the two, got both');
+  const filled = withDefaults(setting, { ...options, ...drawn });
+  const { guidanceScale, sampler: samplerName, cache } = filled;
   if (!Number.isFinite(guidanceScale)) throw new OptionError(`guidanceScale: expected a number, got ${guidanceScale}`);
-  const sampler = createSampler(samplerName, { ...stepsGiven(setting, options), eta, scheduler: setting.scheduler });
-  const method = methodOfRun(setting, samplerName, sampler.timesteps, options.cache);
+  const sampler = createSampler(samplerName, { ...filled.steps, eta, scheduler: setting.scheduler });
+  const method = methodOfRun(setting, filled, sampler.timesteps);
   if (latents) assertShape('latents', latents.shape, [...drawn.shape]);
   const draw = torchNoise(seed, drawn.shape[0]);
   return {
     guidanceScale,
-    cache: options.cache?.name ?? null,
+    cache: cache?.name ?? null,
     plan: options.runBlocks ? null : method.plan,
     decidesAsItRuns: method.plan === null,
     startCache: method.start,

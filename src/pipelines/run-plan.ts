@@ -6,10 +6,13 @@ import { type CachePlan, checkPlan, type PlanSetting, uncachedPlan } from '../ca
 import { type CachePolicy, isStatic } from '../cache/policy.ts';
 import type { RunCache } from '../cache/run-cache.ts';
 import { OptionError } from '../errors.ts';
-import { createSampler, readsVariance, type SamplerName, type StepsOption, samplerOf } from '../schedulers/samplers.ts';
+import { createSampler, readsVariance } from '../schedulers/samplers.ts';
 import type { SchedulerRecord } from '../schedulers/scheduler-config.ts';
 import { cleanMap } from './clean-latents.ts';
-import type { RunOptions, RunSetting } from './run-options.ts';
+import { type FilledOptions, type PlanOptions, withDefaults } from './run-defaults.ts';
+import type { RunSetting } from './run-options.ts';
+
+export type { PlanOptions } from './run-defaults.ts';
 
 /** A cache method as it is for one run. */
 export interface RunMethod {
@@ -20,14 +23,9 @@ export interface RunMethod {
 }
 
 /** @throws OptionError where the method's options do not fit the run, or it cannot serve the sampler */
-export function methodOfRun(
-  { depth, branches, scheduler }: RunSetting,
-  sampler: SamplerName,
-  timesteps: readonly number[],
-  policy: CachePolicy | undefined,
-): RunMethod {
-  const setting = { numInferenceSteps: timesteps.length, depth, branches, timesteps };
-  const method = cacheMethod(setting, scheduler, policy);
+export function methodOfRun(setting: RunSetting, filled: FilledOptions, timesteps: readonly number[]): RunMethod {
+  const { cache: policy, sampler } = filled;
+  const method = cacheMethod(settingAt(setting, filled, timesteps), setting.scheduler, policy);
   if (method.predictsModel && readsVariance(sampler)) {
     throw new OptionError(
       `cache ${policy?.name} skips the whole model, and ${sampler} reads the variance that the model learned at each step; use a sampler that reads none, such as ddim or dpm-solver++`,
@@ -54,28 +52,30 @@ function cacheMethod(
   return { plan, start: () => new CachedBlocks(plan, outputForm(plan.keeps, clean)), predictsModel };
 }
 
-/** Of a run's options, what its plan depends on. */
-export type PlanOptions = Pick<RunOptions, 'numInferenceSteps' | 'timesteps' | 'sampler' | 'cache'>;
-
 /** What a run's plan is made for. @throws OptionError for an unknown sampler, or steps or timesteps out of range */
 export function planSettingOf(setting: RunSetting, options: PlanOptions): PlanSetting {
-  const { depth, branches, scheduler } = setting;
-  const sampler = createSampler(options.sampler ?? samplerOf(scheduler), {
-    ...stepsGiven(setting, options),
-    scheduler,
-  });
-  const { timesteps } = sampler;
-  sampler.dispose();
-  return { numInferenceSteps: timesteps.length, depth, branches, timesteps };
+  return planned(setting, options).setting;
 }
 
 /** The plan of a run; null under a method that decides as it runs. @throws OptionError as `generate` */
 export function planOf(setting: RunSetting, options: PlanOptions): CachePlan | null {
-  return cacheMethod(planSettingOf(setting, options), setting.scheduler, options.cache).plan;
+  const { setting: made, cache } = planned(setting, options);
+  return cacheMethod(made, setting.scheduler, cache).plan;
 }
 
-/** The caller's steps or timesteps, else the checkpoint's steps. */
-export function stepsGiven({ defaults }: RunSetting, { numInferenceSteps, timesteps }: StepsOption): StepsOption {
-  if (numInferenceSteps !== undefined || timesteps !== undefined) return { numInferenceSteps, timesteps };
-  return { numInferenceSteps: defaults.numInferenceSteps };
+function planned(setting: RunSetting, options: PlanOptions) {
+  const filled = withDefaults(setting, options);
+  const sampler = createSampler(filled.sampler, { ...filled.steps, scheduler: setting.scheduler });
+  const { timesteps } = sampler;
+  sampler.dispose();
+  return { setting: settingAt(setting, filled, timesteps), cache: filled.cache };
+}
+
+function settingAt(
+  { depth, branches, sha256 }: RunSetting,
+  { sampler, guidanceScale, painted }: FilledOptions,
+  timesteps: readonly number[],
+): PlanSetting {
+  const run = { sha256, sampler, guidanceScale, ...painted };
+  return { numInferenceSteps: timesteps.length, depth, branches, timesteps, run };
 }

@@ -4,7 +4,7 @@ import type { CacheCounts } from '../cache/run-cache.ts';
 import { CheckpointError } from '../errors.ts';
 import type { AutoencoderKLConfig } from '../models/autoencoder-config.ts';
 import type { AutoencoderKL } from '../models/autoencoder-kl.ts';
-import type { ModelCost, Numerics } from '../models/dit-config.ts';
+import type { ModelCost } from '../models/dit-config.ts';
 import { decodeEach } from './decode.ts';
 import type { Denoiser } from './guidance.ts';
 import type { RunDescription, RunTimes } from './report.ts';
@@ -40,22 +40,19 @@ export async function paint(
   }
 }
 
+/** The model of a run, and what the run has done where it has been made. */
+interface DescribedModel extends Pick<RunDescription, 'model' | 'numerics' | 'dtype'> {
+  readonly cost: ModelCost;
+  readonly counts?: CacheCounts | undefined;
+}
+
 /** What a run will do, or with `counts` has done, for its report. */
-export function describeRun(
-  run: CheckedRun,
-  {
-    model,
-    numerics,
-    cost,
-    counts,
-  }: { model: string; numerics: Numerics; cost: ModelCost; counts?: CacheCounts | undefined },
-): RunDescription {
+export function describeRun(run: CheckedRun, { cost, counts, ...loaded }: DescribedModel): RunDescription {
   const { samplerName, sampler, eta, guidanceScale, seeds, cache, plan, decidesAsItRuns } = run;
   const counted = decidesAsItRuns && counts ? countedCost(counts, cost) : null;
   return {
-    model,
+    ...loaded,
     backend: tf.getBackend(),
-    numerics,
     sampler: samplerName,
     eta,
     timesteps: sampler.timesteps,

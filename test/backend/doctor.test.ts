@@ -269,7 +269,8 @@ describe('the fused ops', () => {
   it('are found where they compute, with their instructions', async () => {
     const installed = install(NODE, 'good');
     writeFileSync(addonOf(installed), 'good');
-    expect((await examine()).fusedOps).toEqual({ addon: addonOf(installed), instructions: 'avx2', status: 'ok' });
+    const found = { addon: addonOf(installed), instructions: 'avx2', dtypes: ['float32', 'bfloat16'], status: 'ok' };
+    expect((await examine()).fusedOps).toEqual(found);
   });
 
   it('are told their set-up where they are missing or broken', async () => {

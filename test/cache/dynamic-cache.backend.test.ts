@@ -105,7 +105,11 @@ describe('a pass over the blocks', () => {
   });
 
   it.each<[string, (pass: BlockPass) => Promise<unknown>, RegExp]>([
-    ['a span that was not stored', (pass) => pass.span(2, [true, true]), /step 0 reuses blocks 0\+2, which no step before/],
+    [
+      'a span that was not stored',
+      (pass) => pass.span(2, [true, true]),
+      /step 0 reuses blocks 0\+2, which no step before/,
+    ],
     ['branches that were not stored', (pass) => pass.branches(2, [true, true]), /step 0 reuses block 0's self/],
     [
       'a decision too few',

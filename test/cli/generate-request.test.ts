@@ -35,6 +35,7 @@ const STORED = settingsOfFormat<ClassSettings>({
   width: 64,
   height: 64,
   backend: 'wasm',
+  dtype: 'float32',
 });
 
 /** The request that the program would run. */
@@ -83,7 +84,7 @@ describe('a request of a picture', () => {
       batchSize: 4,
       compare: false,
     });
-    expect(policy?.name).toBe('delta-dit');
+    expect(policy).toMatchObject({ name: 'delta-dit' });
     expect(options).toMatchObject({
       model: 'some/weights.pt',
       vae: 'some/vae',
@@ -117,7 +118,7 @@ describe('a request of a picture', () => {
     const none = await repeated({ compare: true }, '--cache', 'none');
     expect([none.policy, none.compare, none.options.cacheOption]).toEqual([undefined, false, []]);
     const other = await repeated({}, '--cache', 'delta-cache-front');
-    expect([other.policy?.name, other.options.cacheOption]).toEqual(['delta-cache-front', []]);
+    expect(other).toMatchObject({ policy: { name: 'delta-cache-front' }, options: { cacheOption: [] } });
     const tuned = await repeated({}, '--cache-option', 'cachedBlocks=14');
     expect(tuned.options.cacheOption).toEqual(['interval=2', 'cachedBlocks=21', 'cachedBlocks=14']);
     expect((await repeated({}, '--sampler', 'ddpm')).options.eta).toBeUndefined();

@@ -64,7 +64,7 @@ it('warms up, then runs pairs in alternating order with the same pictures', asyn
   });
   const calls = generate.mock.calls.map(([options]) => options);
   const summary = ({ numInferenceSteps, cache }: DiTGenerateOptions) =>
-    `${cache?.name ?? 'uncached'} ${numInferenceSteps}`;
+    `${typeof cache === 'object' ? cache.name : 'uncached'} ${numInferenceSteps}`;
   expect(calls.map(summary)).toEqual([
     'delta-dit 4',
     ...['uncached 4', 'delta-dit 4'],

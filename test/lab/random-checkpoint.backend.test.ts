@@ -65,7 +65,7 @@ it('draws the same weights each time, spread as trained ones, no two tensors ali
 
 it('runs as a pipeline, stays finite, and leaks nothing', async () => {
   await expectNoLeak(async () => {
-    const { pipe, allSubjects, paint } = await randomPainter(randomCheckpoint('DiT-S/8-256'), undefined, {});
+    const { pipe, allSubjects, paint } = await randomPainter(randomCheckpoint('DiT-S/8-256'), {}, {});
     try {
       expect(pipe.defaults).toEqual({ numInferenceSteps: 20, guidanceScale: 4 });
       expect(allSubjects).toHaveLength(1000);
@@ -90,7 +90,7 @@ it.each(['original', 'diffusers'] as const)(
   'paints a random caption of 120 tokens under %s numerics',
   async (numerics) => {
     await expectNoLeak(async () => {
-      const painter = await randomPainter(smallPixArt(), numerics, { width: 256, height: 128 });
+      const painter = await randomPainter(smallPixArt(), { numerics }, { width: 256, height: 128 });
       try {
         const options = { batchSize: 2, runs: 1, numInferenceSteps: 2 };
         const { subjects, macs, sampler, guidanceScale } = await benchLatency(painter, options);

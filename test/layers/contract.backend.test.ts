@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { layers } from '@tensorflow/tfjs-layers';
+import { holdsBfloat16, type WeightDtype } from '../../src/checkpoint/hold.ts';
 import type { WeightScope } from '../../src/checkpoint/weights.ts';
 import { CheckpointError } from '../../src/errors.ts';
 import { CrossAttention, SelfAttention } from '../../src/layers/attention.ts';
@@ -20,13 +21,16 @@ import { Decoder } from '../../src/models/autoencoder-decoder.ts';
 import { Encoder } from '../../src/models/autoencoder-encoder.ts';
 import { DiTBlock, FinalLayer } from '../../src/models/dit.ts';
 import type { DiTConfig } from '../../src/models/dit-config.ts';
+import { ClassifierStage, ResidualBlock } from '../../src/models/image-classifier.ts';
 import { PixArtBlock, T2IFinalLayer } from '../../src/models/pixart-block.ts';
 import type { PixArtConfig } from '../../src/models/pixart-config.ts';
 import type { T5EncoderConfig } from '../../src/models/t5-config.ts';
 import { T5FeedForwardLayer, T5SelfAttentionLayer } from '../../src/models/t5-layers.ts';
 import { elementCount, type Shape } from '../../src/shape.ts';
+import { relativeL2 } from '../support/compare.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { randomTensor, randomWeights } from '../support/random-weights.ts';
+import { unchecked } from '../unchecked.ts';
 
 type OurLayer = layers.Layer & Parametrised;
 
@@ -94,6 +98,10 @@ const T5_ATTENTION_INPUTS = [
 
 const SAMPLES: Record<string, Sample> = {
   Linear: { make: (stored) => new Linear({ inFeatures: 3, outFeatures: 5 }, stored), inputs: [[2, 4, 3]] },
+  'Linear, even width': {
+    make: (stored) => new Linear({ inFeatures: 3, outFeatures: 6 }, stored),
+    inputs: [[2, 4, 3]],
+  },
   'Linear without bias': {
     make: (stored) => new Linear({ inFeatures: 3, outFeatures: 5, useBias: false }, stored),
     inputs: [[2, 4, 3]],
@@ -104,6 +112,14 @@ const SAMPLES: Record<string, Sample> = {
   },
   'Conv2dSame 3×3': {
     make: (stored) => new Conv2d({ inChannels: 3, outChannels: 5, kernelSize: 3 }, stored),
+    inputs: [[2, 4, 6, 3]],
+  },
+  'Conv2dSame 3×3, even width': {
+    make: (stored) => new Conv2d({ inChannels: 3, outChannels: 6, kernelSize: 3 }, stored),
+    inputs: [[2, 4, 6, 3]],
+  },
+  'Downsample2D, even width': {
+    make: (stored) => new Downsample2d({ inChannels: 3, outChannels: 6 }, stored),
     inputs: [[2, 4, 6, 3]],
   },
   Downsample2D: {
@@ -209,7 +225,14 @@ const SAMPLES: Record<string, Sample> = {
   AutoencoderKLEncoder: { make: (stored) => new Encoder(VAE, stored), inputs: [[2, 4, 6, 3]] },
   'AutoencoderKLEncoder, odd size': { make: (stored) => new Encoder(VAE, stored), inputs: [[2, 5, 7, 3]] },
   AutoencoderKLDecoder: { make: (stored) => new Decoder(VAE, stored), inputs: [[2, 4, 6, 4]] },
+  ResidualBlock: { make: (stored) => new ResidualBlock({ channels: 4 }, stored), inputs: [[2, 4, 6, 4]] },
+  ClassifierStage: {
+    make: (stored) => new ClassifierStage({ inChannels: 3, outChannels: 5, blocks: 2 }, stored),
+    inputs: [[2, 4, 6, 3]],
+  },
 };
+
+const NO_FUSED_OPS = 'weights as bfloat16 on this backend: they need the fused ops of the native one';
 
 function drawIds(shape: Shape): tf.Tensor {
   const values = Int32Array.from({ length: elementCount(shape) }, (_, i) => 3 - (i % 4));
@@ -217,8 +240,9 @@ function drawIds(shape: Shape): tf.Tensor {
 }
 
 describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs, ids }) => {
-  async function built(): Promise<OurLayer> {
-    const weights = await randomWeights(make().parameterShapes());
+  async function built(dtype?: WeightDtype): Promise<OurLayer> {
+    const bfloat16 = dtype === 'bfloat16' ? make().bfloat16Parameters() : new Set<string>();
+    const weights = await randomWeights(make().parameterShapes(), 1, bfloat16);
     const layer = make(weights.scope('layer'));
     layer.build(inputs.length === 1 ? [...inputs[0]!] : inputs.map((shape) => [...shape]));
     weights.dispose();
@@ -259,6 +283,25 @@ describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs, ids }) => {
     expect(layer.trainableWeights).toEqual([]);
     expect(layer.countParams()).toBe(sizes.reduce((sum, size) => sum + size, 0));
     layer.dispose();
+  });
+
+  it('gives the same within a hundredth, with kernels and tables as bfloat16, and counts as many parameters', async () => {
+    if (!holdsBfloat16()) return unchecked(NO_FUSED_OPS);
+    await expectNoLeak(async () => {
+      const [exact, held] = [await built(), await built('bfloat16')];
+      const halves = [...held.bfloat16Parameters()].map((key) => elementCount(held.parameterShapes().get(key)!) / 2);
+      const elements = (layer: OurLayer) =>
+        layer.weights.reduce((sum, { shape }) => sum + elementCount(shape as number[]), 0);
+      expect(elements(exact) - elements(held)).toBe(halves.reduce((sum, half) => sum + half, 0));
+      expect(held.countParams()).toBe(exact.countParams());
+      const xs = drawInputs();
+      const [want, got] = [applied(exact, xs), applied(held, xs)];
+      const error = await relativeL2(got, want);
+      expect(error).toBeLessThan(1e-2);
+      expect(error > 0).toBe(halves.length > 0);
+      tf.dispose([xs, want, got]);
+      for (const layer of [exact, held]) layer.dispose();
+    });
   });
 
   it('gives a fresh tensor, leaves its inputs, and frees its weights once, whatever the number of calls', async () => {

@@ -18,16 +18,32 @@ describe('inceptionScore', () => {
   });
 
   it('is the number of classes where each is seen for certain and equally often, 1 where all pictures are alike', () => {
-    expect(inceptionScore([[1, 0, 0], [0, 1, 0], [0, 0, 1]])).toBeCloseTo(3, 12); // biome-ignore format: a matrix
-    expect(inceptionScore([[0.2, 0.8], [0.2, 0.8]])).toBeCloseTo(1, 12); // biome-ignore format: a matrix
+    expect(
+      inceptionScore([
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+      ]),
+    ).toBeCloseTo(3, 12);
+    expect(
+      inceptionScore([
+        [0.2, 0.8],
+        [0.2, 0.8],
+      ]),
+    ).toBeCloseTo(1, 12);
   });
 
   it('refuses nothing, rows that are no probabilities, and rows of different length', () => {
     expect(() => inceptionScore([])).toThrow(OptionError);
-    expect(() => inceptionScore([[0.5, 0.5], [0.9, 0.9]])).toThrow(/^probabilities\[1\]: .* whose sum is 1, got a sum of 1\.8/); // biome-ignore format: a matrix
+    expect(() =>
+      inceptionScore([
+        [0.5, 0.5],
+        [0.9, 0.9],
+      ]),
+    ).toThrow(/^probabilities\[1\]: .* whose sum is 1, got a sum of 1\.8/);
     expect(() => inceptionScore([[1.5, -0.5]])).toThrow(OptionError);
     expect(() => inceptionScore([[Number.NaN, 1]])).toThrow('got a sum of NaN');
-    expect(() => inceptionScore([[1, 0], [1]])).toThrow(ShapeError); // biome-ignore format: a matrix
+    expect(() => inceptionScore([[1, 0], [1]])).toThrow(ShapeError);
   });
 });
 

@@ -46,11 +46,22 @@ describe('frechetDistance', () => {
   });
 
   it('refuses what has no covariance, and rows of different length', () => {
-    expect(() => frechetDistance([[1, 2]], [[1, 2], [2, 1]])).toThrow(OptionError); // biome-ignore format: two sets
+    expect(() =>
+      frechetDistance(
+        [[1, 2]],
+        [
+          [1, 2],
+          [2, 1],
+        ],
+      ),
+    ).toThrow(OptionError);
     expect(() => frechetDistance([], [])).toThrow('at least 2 vectors a set, got 0');
-    const two = [[1, 2], [3, 4]]; // biome-ignore format: a matrix
+    const two = [
+      [1, 2],
+      [3, 4],
+    ];
     expect(() => frechetDistance(two, [[1], [2]])).toThrow(ShapeError);
-    expect(() => frechetDistance([[1, 2], [3]], two)).toThrow('of one length, got 2 and 1'); // biome-ignore format: two sets
+    expect(() => frechetDistance([[1, 2], [3]], two)).toThrow('of one length, got 2 and 1');
   });
 });
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Modulation, plainBranch, runAllBlocks, runBlock } from '../../src/models/block.ts';
+import { joinResidual } from '../../src/ops/layer-norm.ts';
 import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { failingBlock, fakeBlock, fakeBlocks, fakeTokens } from '../support/fake-blocks.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
@@ -20,7 +21,9 @@ describe('a gated branch', () => {
 
 describe('a branch without a gate', () => {
   it('adds what it computes, and apply is merge of raw', async () => {
-    const branch = plainBranch<Modulation>('cross', (x) => tf.square(x));
+    const branch = plainBranch<Modulation>('cross', (x, _, { residual }) =>
+      tf.tidy(() => joinResidual(tf.square(x), residual)),
+    );
     const x = fakeTokens();
     const mod = fakeBlock(0).modulation(cond);
     expect(branch.name).toBe('cross');

@@ -3,10 +3,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import { openDiT } from '../../converters/open-dit.ts';
 import { withWeights } from '../../src/checkpoint/archive.ts';
 import { CheckpointError, OptionError, ShapeError } from '../../src/errors.ts';
+import type { BranchHooks } from '../../src/layers/hooks.ts';
 import { runBlock } from '../../src/models/block.ts';
 import { DiT } from '../../src/models/dit.ts';
 import { elementCount } from '../../src/shape.ts';
-import { relativeL2 } from '../support/compare.ts';
+import { expectBitEqual, relativeL2 } from '../support/compare.ts';
 import { type Fixture, PARITY, readFixture } from '../support/fixtures.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { replaceTensor } from '../support/random-weights.ts';
@@ -59,6 +60,18 @@ describe.each(BOTH_NUMERICS)('DiT with the %s numerics against PyTorch', (numeri
     expect(await relativeL2(mlp!.raw(between, mod), reference('block1.mlp'))).toBeLessThan(PER_BLOCK);
     expect(await relativeL2(mlp!.merge(between, reference('block1.mlp'), mod), after)).toBeLessThan(PER_BLOCK);
     expect(await relativeL2(mlp!.apply(between, mod), after)).toBeLessThan(PER_BLOCK);
+  });
+
+  it('a branch applied is its raw output merged, watched or not, bit for bit', async () => {
+    const block = dit.blocks[1]!;
+    const mod = block.modulation(conditioning());
+    const hooks: BranchHooks = { linear: (_name, _input, compute) => compute() };
+    for (const branch of block.branches) {
+      const x = reference('block0') as tf.Tensor3D;
+      const applied = branch.apply(x, mod);
+      await expectBitEqual(applied, branch.merge(x, branch.raw(x, mod), mod));
+      await expectBitEqual(applied, branch.merge(x, branch.raw(x, mod, hooks), mod));
+    }
   });
 
   // tokens of variance 1e-6, where an epsilon of 1e-5 instead of 1e-6 changes the branch by a third and more

@@ -81,6 +81,9 @@ describe.each(CASES)('PixArt, %s with the %s numerics, against PyTorch', (name, 
       expect(await relativeL2(branch.raw(x, mod), reference(raw))).toBeLessThan(PER_LAYER);
       expect(await relativeL2(branch.merge(x, reference(raw), mod), reference(after))).toBeLessThan(PER_LAYER);
       expect(await relativeL2(branch.apply(x, mod), reference(after))).toBeLessThan(PER_LAYER);
+      const hooks: BranchHooks = { linear: (_name, _input, compute) => compute() };
+      await expectBitEqual(branch.apply(x, mod), branch.merge(x, branch.raw(x, mod), mod));
+      await expectBitEqual(branch.apply(x, mod), branch.merge(x, branch.raw(x, mod, hooks), mod));
     }
   });
 

@@ -9,15 +9,11 @@ import {
   normaliseGroupsSilu,
 } from '../../src/ops/group-norm.ts';
 import { gateResidual, layerNormModulate } from '../../src/ops/layer-norm.ts';
-import { linear, linearGelu } from '../../src/ops/linear.ts';
-import { expectBitEqual, relativeL2 } from '../support/compare.ts';
-import { composed, fusedAddon, fusedKernels, instructionSets } from '../support/fused.ts';
+import { expectBitEqual } from '../support/compare.ts';
+import { byEachInstructionSet, expectAgreement } from '../support/fused-agreement.ts';
 import { expectNoLeak } from '../support/memory.ts';
 import { randomTensor } from '../support/random-weights.ts';
-import { unchecked } from '../unchecked.ts';
 
-// The composition is the oracle: the same seat on a backend without kernels of ours.
-const TOLERANCE = 1e-5;
 const SIZES = [
   [1, 1, 1],
   [2, 1, 5],
@@ -39,47 +35,7 @@ const HEADS = [
   [1, 40, 1, 512],
 ] as const;
 
-let present: readonly string[] = [];
-
-if (globalThis.DELTA_DIT_BACKEND === 'tensorflow') {
-  beforeAll(() => {
-    if (fusedKernels().length === 0) return unchecked('the fused ops: `npm run setup-native` says what they need');
-    const sets = instructionSets();
-    present = sets.present;
-    for (const name of sets.absent) unchecked(`the fused ops by ${name}: this processor lacks it`);
-  });
-
-  describe.each(['plain', 'avx2', 'avx512'])('by %s, the composition and', (name) => {
-    let before = '';
-    beforeAll(() => {
-      if (!present.includes(name)) return;
-      before = fusedAddon().instructions();
-      fusedAddon().instructions(name);
-    });
-    afterAll(() => {
-      if (present.includes(name)) fusedAddon().instructions(before);
-    });
-    agreements(() => present.includes(name));
-  });
-} else {
-  it('has no kernels of ours on this backend', () => {
-    expect(fusedKernels()).toEqual([]);
-  });
-}
-
-/** Expects `op` to give what its composition gives, to hold one more tensor, and to leave nothing else. */
-async function expectAgreement(op: () => tf.Tensor, tolerance = TOLERANCE): Promise<void> {
-  const want = composed(op);
-  await expectNoLeak(async () => {
-    const before = tf.memory().numTensors;
-    const got = op();
-    expect(tf.memory().numTensors).toBe(before + 1);
-    const error = await relativeL2(got, want);
-    got.dispose();
-    expect(error).toBeLessThanOrEqual(tolerance);
-  });
-  want.dispose();
-}
+byEachInstructionSet(agreements);
 
 /** @param isThere whether this processor has the instructions; `beforeAll` notes what it lacks */
 function agreements(isThere: () => boolean): void {
@@ -95,25 +51,6 @@ function agreements(isThere: () => boolean): void {
     const [x, raw] = [randomTensor<tf.Tensor3D>([n, t, d], 1), randomTensor<tf.Tensor3D>([n, t, d], 2)];
     const gate = randomTensor<tf.Tensor2D>([n, d], 3);
     await expectAgreement(() => gateResidual(x, raw, gate));
-  });
-
-  it.each(SIZES)('linear and linearGelu agree on [%d,%d,%d]', async (n, t, d) => {
-    if (!isThere()) return;
-    const x = randomTensor<tf.Tensor3D>([n, t, d], 1);
-    const out = d + 3;
-    const [kernel, bias] = [randomTensor<tf.Tensor2D>([d, out], 2, d ** -0.5), randomTensor<tf.Tensor1D>([out], 3)];
-    const kept = x.clone();
-    await expectAgreement(() => linear(x, kernel));
-    await expectAgreement(() => linear(x, kernel, bias));
-    await expectAgreement(() => linearGelu(x, kernel, bias));
-    await expectBitEqual(x, kept);
-  });
-
-  it('linearGelu and the GELU of the linear agree bit for bit', async () => {
-    if (!isThere()) return;
-    const x = randomTensor<tf.Tensor3D>([2, 9, 24], 1);
-    const [kernel, bias] = [randomTensor<tf.Tensor2D>([24, 37], 2), randomTensor<tf.Tensor1D>([37], 3)];
-    await expectBitEqual(linearGelu(x, kernel, bias), geluTanh(linear(x, kernel, bias)));
   });
 
   it('geluTanh agree, far out and on a scalar too', async () => {
@@ -207,11 +144,9 @@ function agreements(isThere: () => boolean): void {
     if (!isThere()) return;
     const x = tf.ones([2, 4, 12]) as tf.Tensor3D;
     const wrong = tf.ones([2, 11]) as tf.Tensor2D;
-    const [kernel, bias] = [tf.ones([12, 3]) as tf.Tensor2D, tf.ones([4]) as tf.Tensor1D];
     await expectNoLeak(() => {
       expect(() => layerNormModulate(x, wrong, wrong, 1e-6)).toThrow('expected x [N,T,D], shift [N,D] and scale [N,D]');
       expect(() => gateResidual(x, x, wrong)).toThrow('expected x [N,T,D], raw [N,T,D] and gate [N,D]');
-      expect(() => linear(x, kernel, bias)).toThrow('expected a bias of as many columns');
       expect(() => selfAttention(x, 3)).toThrow('expected qkv [N,T,3D] with D a multiple of the number of heads');
       expect(() => crossAttention(x, x, 2)).toThrow('expected q [N,T,D] and kv [N,S,2D]');
     });

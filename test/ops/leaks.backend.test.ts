@@ -50,7 +50,7 @@ const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
   modulate: ({ tokens, perSample }) => modulate(tokens, perSample, perSample),
   layerNormModulate: ({ tokens, perSample }) => layerNormModulate(tokens, perSample, perSample, 1e-6),
   gateResidual: ({ tokens, perSample }) => gateResidual(tokens, tokens, perSample),
-  linear: ({ tokens, kernel }) => linear(tokens, kernel),
+  linear: ({ tokens, kernel }) => linear(tokens, { kernel, dtype: 'float32' }),
   rmsNorm: ({ image, perChannel }) =>
     tf.tidy(() => rmsNorm(tf.reshape(image, [2, 16, 6]) as tf.Tensor3D, perChannel, 1e-6)),
   relativeBuckets: () => relativeBuckets(4, { numBuckets: 8, maxDistance: 10 }),

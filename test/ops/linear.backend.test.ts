@@ -17,8 +17,7 @@ describe('linear', () => {
           [0, 1],
           [1, 1],
         ]),
-        kernel,
-        bias,
+        { kernel, bias, dtype: 'float32' },
       ).array(),
     ).toEqual([
       [11, 22, 33],
@@ -29,7 +28,7 @@ describe('linear', () => {
 
   it('works over the last axis of any rank, and without bias', async () => {
     const x = tf.ones([2, 3, 4, 2]) as tf.Tensor4D;
-    const got = linear(x, kernel);
+    const got = linear(x, { kernel, dtype: 'float32' });
     expect(got.shape).toEqual([2, 3, 4, 3]);
     expect(Array.from((await got.data()).slice(-3))).toEqual([5, 7, 9]);
   });

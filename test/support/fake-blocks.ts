@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Block, gatedBranch, type Modulation } from '../../src/models/block.ts';
+import { joinResidual } from '../../src/ops/layer-norm.ts';
 
 /** A conditioning that names the step, so that a test sees which one a block was given. */
 export interface FakeConditioning {
@@ -30,12 +31,12 @@ export function fakeBlock(index: number, log: number[] = []): Block<FakeConditio
       gatedBranch(
         'self',
         (mod: Modulation) => mod.gateMsa,
-        (x) => tf.tidy(() => tf.add(tf.square(x), bias)),
+        (x, _, { residual }) => tf.tidy(() => joinResidual(tf.add(tf.square(x), bias), residual)),
       ),
       gatedBranch(
         'mlp',
         (mod: Modulation) => mod.gateMlp,
-        (x) => tf.tidy(() => tf.fill(x.shape, bias) as tf.Tensor3D),
+        (x, _, { residual }) => tf.tidy(() => joinResidual(tf.fill(x.shape, bias) as tf.Tensor3D, residual)),
       ),
     ],
   };

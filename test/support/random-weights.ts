@@ -24,12 +24,16 @@ export function randomArchive(shapes: ReadonlyMap<string, Shape>, seed = 1): Ten
   return { name: 'memory', tensors, metadata: new Map(), close: async () => {} };
 }
 
-/** Random weights for a layer at the path `layer`. */
-export async function randomWeights(shapes: ReadonlyMap<string, Shape>, seed = 1): Promise<Weights> {
+/** Random weights for a layer at the path `layer`. @param bfloat16 names of those that are held so */
+export async function randomWeights(
+  shapes: ReadonlyMap<string, Shape>,
+  seed = 1,
+  bfloat16: ReadonlySet<string> = new Set(),
+): Promise<Weights> {
   const weights = new Weights(
     randomArchive(new Map([...shapes].map(([name, shape]) => [`layer.${name}`, shape])), seed),
   );
-  await weights.load('layer');
+  for (const name of shapes.keys()) await weights.load(`layer.${name}`, bfloat16.has(name) ? 'bfloat16' : 'float32');
   return weights;
 }
 

@@ -26,5 +26,5 @@ export function loadTinyDiT(numerics: Numerics): Promise<DiT> {
 }
 
 export function loadTinyPipeline(numerics: Numerics): Promise<DiTPipeline> {
-  return withTinyCheckpoint((checkpoint) => DiTPipeline.fromCheckpoint(checkpoint, numerics));
+  return withTinyCheckpoint((checkpoint) => DiTPipeline.fromCheckpoint(checkpoint, { numerics }));
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { WeightDtype } from '../../checkpoint/hold.ts';
 import { fusedAddonPath } from '../native/fused-addon.ts';
 import { type ProbeOptions, probeFusedOps } from '../native/probe.ts';
 import { setUpCommand } from '../native/set-up-command.ts';
@@ -12,6 +13,8 @@ export interface FusedOpsCheck extends Finding {
   readonly addon?: string;
   /** The instruction set that they use here: "avx512", "avx2", "plain". */
   readonly instructions?: string;
+  /** How they hold weights. */
+  readonly dtypes?: readonly WeightDtype[];
 }
 
 /** @param backends as probed, the one that is chosen first among those that work */
@@ -30,5 +33,5 @@ export async function checkFusedOps(
   if (!existsSync(addon)) return { status: 'warning', problem: 'are not compiled yet; pictures take longer', fix };
   const probe = await probeFusedOps(tfjsNode, addon, options);
   if (!probe.works) return { addon, status: 'failed', problem: `do not work: ${probe.reason}`, fix };
-  return { addon, instructions: probe.instructions, ...OK };
+  return { addon, instructions: probe.instructions, dtypes: ['float32', 'bfloat16'], ...OK };
 }

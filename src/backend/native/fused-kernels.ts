@@ -17,8 +17,6 @@ export interface NodeBackend extends KernelBackend {
     readonly TF_ATTR_INT: number;
     readonly TF_ATTR_FLOAT: number;
     readonly TF_ATTR_BOOL: number;
-    readonly TF_ATTR_TYPE: number;
-    readonly TF_FLOAT: number;
   };
   readonly isUsingGpuDevice: boolean;
   executeSingleOutput(op: string, attributes: readonly OpAttribute[], inputs: readonly TensorInfo[]): Tensor;
@@ -45,12 +43,20 @@ interface Call {
 
 type Kernel = (call: Call) => Tensor | Tensor[];
 
-/** What stands behind each seat in src/ops: an op of our addon, or several around TensorFlow's MatMul. */
+/** What stands behind each seat in src/ops: an op of our addon. */
 const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitLayerNormModulate: (call) => op('DeltaDitLayerNormModulate', call, ['x', 'shift', 'scale'], [eps(call)]),
   DeltaDitGateResidual: (call) => op('DeltaDitGateResidual', call, ['x', 'raw', 'gate']),
+  DeltaDitConvert: (call) => op('DeltaDitConvert', call, ['x'], elementTypes(call)),
+  DeltaDitConvertInto: (call) => op('DeltaDitConvertInto', call, ['whole', 'x', 'at'], elementTypes(call)),
+  DeltaDitAllocate: (call) => op('DeltaDitAllocate', call, ['words']),
   DeltaDitGelu: (call) => op('DeltaDitGelu', call, ['x']),
   DeltaDitLinear: linear,
+  DeltaDitAdaLN: (call) => {
+    const attributes = [count(call, 'parts', 'parts'), ...bfloat16(call)];
+    const inputs = given(call.inputs, ['c', 'kernel', 'bias']);
+    return call.backend.executeMultipleOutputs('DeltaDitAdaLN', attributes, inputs, call.attrs.parts as number);
+  },
   DeltaDitSelfAttention: (call) => op('DeltaDitSelfAttention', call, ['qkv'], [count(call, 'num_heads', 'numHeads')]),
   DeltaDitCrossAttention: (call) => {
     const heads = count(call, 'num_heads', 'numHeads');
@@ -77,22 +83,25 @@ export function registerFusedKernels(): void {
   }
 }
 
-/**
- * MatMul, not tfjs' BatchMatMulV2: TensorFlow hands the two to different kernels of oneDNN, and for wide products the
- * second takes up to three times as long. The bias, and the GELU, are written into the product.
- */
+/** What a linear may be given beside its input and kernel, in the order of the op's list: one attribute for each group. */
+const LINEAR_INPUTS = { bias: ['bias'], norm: ['shift', 'scale'], residual: ['residual'], gate: ['gate'] } as const;
+
 function linear({ backend, inputs, attrs }: Call): Tensor {
-  const { TF_ATTR_BOOL, TF_ATTR_TYPE, TF_FLOAT } = backend.binding;
-  const plain = (name: string) => ({ name, type: TF_ATTR_BOOL, value: false });
-  const attributes = [plain('transpose_a'), plain('transpose_b'), { name: 'T', type: TF_ATTR_TYPE, value: TF_FLOAT }];
-  const product = backend.executeSingleOutput('MatMul', attributes, given(inputs, ['x', 'kernel']));
-  if (!inputs.bias) return product;
-  try {
-    const epilogue = attrs.gelu ? 'DeltaDitAddBiasGelu' : 'DeltaDitAddBias';
-    return backend.executeSingleOutput(epilogue, [], [product, inputs.bias]);
-  } finally {
-    product.dispose();
+  const { TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_FLOAT } = backend.binding;
+  const given = [inputs.x, inputs.kernel] as TensorInfo[];
+  const attributes: OpAttribute[] = [];
+  const yes = (name: string) => attributes.push({ name, type: TF_ATTR_BOOL, value: true });
+  for (const [name, group] of Object.entries(LINEAR_INPUTS)) {
+    const tensors = group.flatMap((input) => inputs[input] ?? []);
+    if (tensors.length === 0) continue;
+    given.push(...tensors);
+    yes(name);
   }
+  if (attrs.gelu) yes('gelu');
+  attributes.push(...bfloat16({ backend, inputs, attrs }));
+  if (attrs.eps !== undefined) attributes.push({ name: 'eps', type: TF_ATTR_FLOAT, value: attrs.eps as number });
+  attributes.push({ name: 'N', type: TF_ATTR_INT, value: given.length });
+  return backend.executeSingleOutput('DeltaDitLinear', attributes, given);
 }
 
 function op(
@@ -108,8 +117,17 @@ function given(inputs: Call['inputs'], names: readonly string[]): TensorInfo[] {
   return names.map((name) => inputs[name] as TensorInfo);
 }
 
+/** TensorFlow allows no attribute of a dtype's name. */
+function bfloat16({ backend, attrs }: Call): OpAttribute[] {
+  return attrs.bfloat16 ? [{ name: 'is_bfloat16', type: backend.binding.TF_ATTR_BOOL, value: true }] : [];
+}
+
 function eps({ backend, attrs }: Call): OpAttribute {
   return { name: 'eps', type: backend.binding.TF_ATTR_FLOAT, value: attrs.eps as number };
+}
+
+function elementTypes(call: Call): readonly OpAttribute[] {
+  return [count(call, 'from', 'from'), count(call, 'to', 'to')];
 }
 
 function count({ backend, attrs }: Call, name: string, attribute: string): OpAttribute {

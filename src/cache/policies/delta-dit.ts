@@ -2,6 +2,7 @@ import { OptionError } from '../../errors.ts';
 import { type BudgetStages, stagesOfBudget } from '../budget.ts';
 import type { PlanSetting } from '../plan.ts';
 import type { StaticPolicy } from '../policy.ts';
+import type { PredictorSpec } from '../predictors/predictor.ts';
 import {
   checkOffset,
   checkWhole,
@@ -24,6 +25,8 @@ export interface DeltaDiTOptions {
   readonly frontOffset?: number;
   /** Blocks before the rear span. Default depth − cachedBlocks. */
   readonly rearOffset?: number;
+  /** Instead of holding the last Δ of a span, which is Δ-DiT. */
+  readonly predictor?: PredictorSpec;
 }
 
 /**
@@ -47,7 +50,8 @@ export function deltaDiT(options: DeltaDiTOptions = {}): StaticPolicy {
       const rearOffset = options.rearOffset ?? depth - cachedBlocks;
       checkOffset('frontOffset', frontOffset, cachedBlocks, depth);
       checkOffset('rearOffset', rearOffset, cachedBlocks, depth);
-      return planDeltaDiT({ ...setting, interval, cachedBlocks, stageBound, frontOffset, rearOffset });
+      const stages = { interval, cachedBlocks, stageBound, frontOffset, rearOffset };
+      return planDeltaDiT({ ...setting, ...stages, predictor: options.predictor });
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { CachePlan, PlanSetting } from '../plan.ts';
 import type { StaticPolicy } from '../policy.ts';
+import type { PredictorSpec } from '../predictors/predictor.ts';
 import type { Span } from '../site.ts';
 import {
   checkOffset,
@@ -20,6 +21,8 @@ export interface SpanCacheOptions {
   readonly cachedBlocks?: number;
   /** Blocks before the span. Default 0 for front, half of what is left for middle, all of it for rear. */
   readonly offset?: number;
+  /** Instead of holding what the region last gave. */
+  readonly predictor?: PredictorSpec;
 }
 
 /** Δ-Cache on one region at all steps: the paper's ablations (arXiv 2406.01125, Tables 1, 2 and 4). */
@@ -47,7 +50,8 @@ function spanCache(name: string, keeps: CachePlan['keeps'], options: SpanCacheOp
       const { first } =
         options.offset === undefined ? regionSpan(options.region, count, depth) : { first: options.offset };
       checkOffset('offset', first, count, depth);
-      return planStages({ ...setting, interval, sitesAt: () => spanSites({ first, count }), keeps });
+      const { predictor } = options;
+      return planStages({ ...setting, interval, sitesAt: () => spanSites({ first, count }), keeps, predictor });
     },
   };
 }

@@ -48,7 +48,7 @@ async function growth(options: GrowthCliOptions, signal: AbortSignal): Promise<v
 }
 
 async function measured(options: GrowthCliOptions, signal: AbortSignal): Promise<Growth> {
-  const { size, rounds, batchSize, quiet } = options;
+  const { size, rounds, batchSize, quiet, dtype } = options;
   const checkpoint = benchCheckpoint(size);
   await startBackend(options);
   const progress = quiet ? undefined : new ProgressLine('Timing');
@@ -56,7 +56,7 @@ async function measured(options: GrowthCliOptions, signal: AbortSignal): Promise
   let done = 0;
   const count = (what: string) => progress?.update(++done / all, what);
   const blockMs = async (tokens: number, batch: number) => {
-    const workload = await blockWorkload(checkpoint, { batchSize: batch, tokens });
+    const workload = await blockWorkload(checkpoint, { batchSize: batch, tokens, dtype });
     const { ms } = await benchSpeed(workload, { rounds, signal }).finally(() => workload.dispose());
     count(`${tokens} tokens, batch of ${batch}`);
     return ms.median;
@@ -64,10 +64,11 @@ async function measured(options: GrowthCliOptions, signal: AbortSignal): Promise
   try {
     const tokens = await line('a block', TOKENS, (t) => blockMs(t, batchSize));
     const batch = await line(`a block of ${BATCH_TOKENS} tokens`, BATCHES, (b) => blockMs(BATCH_TOKENS, b));
-    const painter = await randomPainter(checkpoint, undefined, {});
+    const painter = await randomPainter(checkpoint, { dtype }, {});
     const steps = await stepLines(painter, { rounds, signal, count }).finally(() => painter.pipe.dispose());
     const environment = environmentLine(await benchEnvironment());
-    const command = `node bin/delta-dit.mjs bench growth --size ${size} --batch-size ${batchSize} --rounds ${rounds}`;
+    const held = dtype === undefined ? '' : ` --dtype ${dtype}`;
+    const command = `node bin/delta-dit.mjs bench growth --size ${size} --batch-size ${batchSize} --rounds ${rounds}${held}`;
     return { size, batchSize, rounds, tokens: [tokens], batch: [batch], steps, command, environment };
   } finally {
     progress?.end();

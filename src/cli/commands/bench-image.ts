@@ -27,12 +27,13 @@ export function imageCommand(): Command {
 
 async function image(options: ImageCliOptions, signal: AbortSignal): Promise<void> {
   checkSized(options);
-  const { size, batchSize, rounds, steps: numInferenceSteps, quiet, json } = options;
-  const cache = cachePolicy(options.cache, []);
+  const { size, batchSize, rounds, steps: numInferenceSteps, quiet, json, dtype } = options;
+  const cache = await cachePolicy(options.cache, []);
   const checkpoint = benchCheckpoint(size);
   const backend = await startBackend(options);
-  await checkMemory(checkpoint, { pictures: batchSize, guided: true }, memoryLimits(backend), weightCopies(backend));
-  const painter = await randomPainter(checkpoint, undefined, {});
+  const request = { pictures: batchSize, guided: true, dtype };
+  await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
+  const painter = await randomPainter(checkpoint, { dtype }, {});
   const progress = quiet ? undefined : new ProgressLine('Painting');
   try {
     const subjects = Array.from({ length: batchSize }, () => painter.allSubjects[0] ?? '');
@@ -45,6 +46,7 @@ async function image(options: ImageCliOptions, signal: AbortSignal): Promise<voi
     const report = {
       ...{ size, batchSize, rounds, numInferenceSteps: numInferenceSteps ?? painter.pipe.defaults.numInferenceSteps },
       cache: cache?.name ?? null,
+      dtype: painter.pipe.dtype,
       seconds: spreadOf(times.map(({ sampling, decode }) => sampling + decode)),
       samplingSeconds: spreadOf(times.map(({ sampling }) => sampling)),
       decodeSeconds: spreadOf(times.map(({ decode }) => decode)),

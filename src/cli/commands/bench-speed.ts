@@ -14,7 +14,7 @@ import { wholeNumber } from '../arguments.ts';
 import { benchEnvironment, environmentLine } from '../bench-environment.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
-import { type BackendCliOptions, startBackend, withBackendOptions } from '../model-options.ts';
+import { type BackendCliOptions, startBackend, withBackendOptions, withDtypeOption } from '../model-options.ts';
 import { packageFolder } from '../package-folder.ts';
 import { ProgressLine } from '../progress.ts';
 import { profileTable, roundsOf, speedTable } from '../speed-tables.ts';
@@ -56,7 +56,7 @@ function speedCommand(task: Task, description: string): Command {
 }
 
 export function withSizeOptions(command: Command, rounds: number): Command {
-  return withBackendOptions(command)
+  return withDtypeOption(withBackendOptions(command))
     .option('--size <name>', BENCH_SIZE_NAMES.join(', '), 'demo')
     .option('--batch-size <n>', 'pictures that run together; each takes two rows', wholeNumber, 1)
     .option('--rounds <n>', 'times that it is measured', wholeNumber, rounds)
@@ -79,10 +79,10 @@ async function speed(task: Task, options: SpeedCliOptions, signal: AbortSignal):
     const report = await withRival(workload, options, (rival) =>
       benchSpeed(workload, { rounds, rival, signal, onProgress: ({ done, what }) => progress?.update(done, what) }),
     ).finally(() => progress?.end());
-    const { size, batchSize, tokens } = options;
+    const { size, batchSize, tokens, dtype = 'float32' } = options;
     const environment = await benchEnvironment();
     if (json) {
-      const setting = { task, size, batchSize, tokens };
+      const setting = { task, size, batchSize, tokens, dtype };
       console.log(JSON.stringify({ ...setting, ...report, profile: profiled, environment }, null, 1));
       return;
     }
@@ -96,13 +96,13 @@ async function speed(task: Task, options: SpeedCliOptions, signal: AbortSignal):
   }
 }
 
-function settingOf(task: Task, { size, batchSize, tokens, rounds }: SpeedCliOptions): string {
+function settingOf(task: Task, { size, batchSize, tokens, rounds, dtype = 'float32' }: SpeedCliOptions): string {
   const what = tokens === undefined ? size : `${size} on ${tokens} tokens`;
-  return `${task} of ${what}; ${batchSize} at once, guided; float32; ${roundsOf(rounds)}`;
+  return `${task} of ${what}; ${batchSize} at once, guided; weights in ${dtype}; ${roundsOf(rounds)}`;
 }
 
 async function openWorkload(task: Task, options: SpeedCliOptions): Promise<Workload> {
-  const { size, batchSize, tokens, profile, forceMemory } = options;
+  const { size, batchSize, tokens, profile, forceMemory, dtype } = options;
   if (tokens !== undefined && tokens < 1) throw new OptionError(`--tokens: expected at least 1, got ${tokens}`);
   const checkpoint = benchCheckpoint(size);
   const backend = await startBackend(options);
@@ -110,10 +110,10 @@ async function openWorkload(task: Task, options: SpeedCliOptions): Promise<Workl
     throw new BackendError(
       '--profile: a GPU computes after it is called, so that time cannot be told apart; use --backend',
     );
-  if (task === 'block') return blockWorkload(checkpoint, { batchSize, tokens });
-  const request = { pictures: batchSize, guided: true };
+  if (task === 'block') return blockWorkload(checkpoint, { batchSize, tokens, dtype });
+  const request = { pictures: batchSize, guided: true, dtype };
   if (!forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
-  return modelWorkload(checkpoint, batchSize);
+  return modelWorkload(checkpoint, batchSize, dtype);
 }
 
 /** Runs beside the rival that is asked for, and ends it. */

@@ -100,7 +100,7 @@ function withBenchOptions(command: Command, batchSize: number): Command {
 }
 
 async function latency(options: LatencyCliOptions, signal: AbortSignal): Promise<void> {
-  const cache = cachePolicy(options.cache, options.cacheOption);
+  const cache = await cachePolicy(options.cache, options.cacheOption);
   if (!cache) throw new OptionError('--cache none: only a method can be timed against the uncached model; name one');
   if (options.runs < 1) throw new OptionError(`--runs: expected at least 1, got ${options.runs}`);
   const { steps: numInferenceSteps, sampler, runs, batchSize, size, quiet, json } = options;

@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { getBackend } from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
-import { deltaDiT, type Painter, type PixelImage, type SubjectKind } from '../../index.ts';
+import { deltaDiT, type Painter, type PixelImage, type SubjectKind, type WeightDtype } from '../../index.ts';
 import { decodeEach } from '../../pipelines/decode.ts';
 import { allToPixels } from '../../pipelines/image.ts';
 import { compared } from '../compare.ts';
 import { labelledSheet, stacked } from '../demo-sheet.ts';
 import { withInterrupt } from '../interrupt.ts';
+import { withDtypeOption } from '../model-options.ts';
 import { openPainter } from '../open-painter.ts';
 import { packageFolder } from '../package-folder.ts';
 import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
@@ -16,6 +17,7 @@ import { type Job, runJobs } from '../run-jobs.ts';
 
 interface DemoOptions {
   readonly output: string;
+  readonly dtype?: WeightDtype;
 }
 
 /** A shipped model and what is shown of it, best first. */
@@ -54,19 +56,21 @@ const SHOWN: readonly Shown[] = [
 const SEED = 7;
 
 export function demoCommand(): Command {
-  return new Command('demo')
-    .description('pictures of the shipped models, uncached and with Δ-DiT, in one sheet')
+  const command = new Command('demo').description(
+    'pictures of the shipped models, uncached and with Δ-DiT, in one sheet',
+  );
+  return withDtypeOption(command)
     .option('-o, --output <file>', 'PNG file', 'demo.png')
     .action((options: DemoOptions) => withInterrupt((signal) => demo(options, signal)));
 }
 
-async function demo({ output }: DemoOptions, signal: AbortSignal): Promise<void> {
+async function demo({ output, dtype }: DemoOptions, signal: AbortSignal): Promise<void> {
   await checkOutput(output, true);
   const sheets: PixelImage[] = [];
   for (const { model, kind, subjects, columns, draw } of SHOWN) {
     // the text-to-image models are in the repository alone
     if (!existsSync(join(packageFolder(), 'checkpoints', model, 'manifest.json'))) continue;
-    const painter = await openPainter({ model, quiet: sheets.length > 0 }, kind);
+    const painter = await openPainter({ model, quiet: sheets.length > 0, ...(dtype && { dtype }) }, kind);
     const shown = getBackend() === 'tensorflow' ? subjects : subjects.slice(0, columns);
     const jobs = shown.map((subject) => ({ subject, seed: SEED }));
     console.log(`${model}: ${shown.join(', ')}`);

@@ -18,7 +18,7 @@ export function generateCommand(): Command {
 
 async function generate(given: GenerateOptions, command: Command): Promise<void> {
   const { options: wanted, stored } = await resolved(given, command);
-  if (wanted.explain) return explain(wanted, requestedPolicy(wanted));
+  if (wanted.explain) return explain(wanted, await requestedPolicy(wanted));
   const request = await requested(wanted);
   const options = { ...wanted, ...request.options };
   const { kind, pictures, seeds } = request;
@@ -30,9 +30,9 @@ async function generate(given: GenerateOptions, command: Command): Promise<void>
   const files = [...pathsOf(output), ...(preview?.paths ?? []), ...(saveEmbeds === undefined ? [] : [saveEmbeds])];
   await checkFiles(files, options.force ?? false);
   const start = performance.now();
-  const { width, height } = options;
+  const { width, height, dtype } = options;
   const painter = await openPainter(options, kind, {
-    ...{ width, height, pictures: Math.min(request.batchSize, pictures.length) },
+    ...{ width, height, dtype, pictures: Math.min(request.batchSize, pictures.length) },
     guided: (options.cfgScale ?? options.guidanceScale ?? Number.POSITIVE_INFINITY) > 1,
   });
   const loading = (performance.now() - start) / 1000;

@@ -38,6 +38,7 @@ interface LabCliOptions extends BenchedOptions {
   readonly grid: readonly GridName[];
   readonly seeds: number;
   readonly steps?: number;
+  readonly referenceSteps: number;
   readonly out: string;
   readonly features: string | false;
   readonly plots: boolean;
@@ -55,6 +56,7 @@ export function labCommand(): Command {
     .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, of a PixArt 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .option('--batch-size <n>', 'pictures that run through the model together', wholeNumber, 8)
+    .option('--reference-steps <n>', 'uncached DDIM steps of the pictures that all are judged by', wholeNumber, 250)
     .option('--out <folder>', 'where pictures, tables and plots go; run again, it goes on where it was', 'lab')
     .option(
       '--features <name>',
@@ -87,7 +89,8 @@ async function lab(options: LabCliOptions, signal: AbortSignal): Promise<void> {
     const given = { numInferenceSteps: options.steps, guidanceScale: guidanceOf(options), seed: 0 };
     const { sampler, timesteps, backend, guidanceScale } = await painter.describe(subjects.slice(0, 1), given);
     const { depth } = painter.pipe.transformer.config;
-    const grid = labGrid(options.grid, { numInferenceSteps: timesteps.length, depth, sampler });
+    const { referenceSteps } = options;
+    const grid = labGrid(options.grid, { numInferenceSteps: timesteps.length, depth, sampler, referenceSteps });
     const setting: LabRunSetting = { grid, subjects, guidanceScale, backend, extractor, signal };
     await writeReport(painter, setting, await madePictures(painter, setting, options), options);
   } finally {

@@ -48,6 +48,20 @@ it('describes a diffusers folder, and says of others what they lack', async () =
   expect(checks.find(({ name }) => name === 'notes')?.problem).toBe('holds neither manifest.json nor model_index.json');
 });
 
+it('describes a classifier, which takes no memory for pictures', async () => {
+  cpSync(join(__dirname, '../../../checkpoints/emoji-classifier'), join(folder, 'classifier'), { recursive: true });
+  const found = (await checkCheckpoints([folder], PLENTY)).find(({ name }) => name === 'classifier');
+  expect(found).toEqual({
+    name: 'classifier',
+    folder: join(folder, 'classifier'),
+    layout: 'converted',
+    model: 'image classifier (4 stages, 128 features, 535 labels), converted',
+    dtypes: ['F16'],
+    bytes: statSync(join(folder, 'classifier', 'classifier.safetensors')).size,
+    status: 'ok',
+  });
+});
+
 const PIXART = join(__dirname, '../../fixtures/pixart/tiny-diffusers');
 
 describe('of a PixArt', () => {

@@ -4,7 +4,7 @@ import { runTool } from '../../../src/backend/native/run-tool.ts';
 import { findTfjsNode, hasNativePart } from '../../../src/backend/native/tfjs-node-package.ts';
 import { unchecked } from '../../unchecked.ts';
 
-/** Computes three ops on all threads, and prints a hash of their outputs. */
+/** Computes four ops on all threads, and prints a hash of their outputs. */
 const SCRIPT = `
 const util = require('node:util');
 Object.assign(util, { isNullOrUndefined: (v) => v == null, isArray: Array.isArray });
@@ -19,9 +19,11 @@ function compute() {
   const numbers = (shape) => tf.tensor(Float32Array.from({ length: tf.util.sizeFromShape(shape) }, (_, i) => Math.sin(i * 0.37) * 2), shape);
   const heads = [{ name: 'num_heads', type: b.binding.TF_ATTR_INT, value: 4 }];
   const groups = [{ name: 'num_groups', type: b.binding.TF_ATTR_INT, value: 4 }];
+  const three = [{ name: 'N', type: b.binding.TF_ATTR_INT, value: 3 }, { name: 'bias', type: b.binding.TF_ATTR_BOOL, value: true }];
   const hash = createHash('sha256').update(addon.instructions());
   for (let i = 0; i < 20; i++) {
     hash.update(b.executeSingleOutput('DeltaDitSelfAttention', heads, [numbers([2, 150, 3 * 64])]).dataSync());
+    for (const rows of [3, 130]) hash.update(b.executeSingleOutput('DeltaDitLinear', three, [numbers([rows, 310]), numbers([310, 230]), numbers([230])]).dataSync());
     hash.update(b.executeSingleOutput('DeltaDitGelu', [], [numbers([100, 700])]).dataSync());
     hash.update(b.executeMultipleOutputs('DeltaDitGroupMoments', groups, [numbers([2, 60, 50, 16])], 2)[1].dataSync());
   }

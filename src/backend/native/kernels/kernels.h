@@ -13,6 +13,37 @@ struct Rows {
   size_t width;
 };
 
+// LayerNorm without affine parameters, then x * (1 + scale) + shift: scale and shift [samples, width] of `tokens` rows each.
+struct RowNorm {
+  const float* shift;
+  const float* scale;
+  size_t tokens;
+  size_t first_row;  // of the rows that are given, among those of all samples
+  float eps;
+};
+
+// x kernel + bias, then GELU, then residual + gate * that; what is null or false is left out.
+struct Product {
+  const float* rows;      // [count, depth], laid out by `pack_rows`
+  const void* kernel;     // [depth, width], float32 or bfloat16
+  const float* bias;      // [width]
+  const float* residual;  // [count, width]
+  const float* gate;      // [samples, width], of `tokens` rows each
+  float* out;             // [count, width]
+  size_t count, depth, width;
+  size_t tokens;
+  size_t first_row;  // of `count` rows, among those of all samples
+  bool bfloat16;
+  bool gelu;
+};
+
+struct ProductTile {
+  size_t first_row, end_row, first_column, end_column;
+};
+
+// Up to so many rows a product waits for memory, and is computed by `few_rows`.
+constexpr size_t kFewRows = 4;
+
 // Attention of the queries of one head, as they lie in the projections. Strides are in floats, from token to token.
 struct AttentionTile {
   const float* q;
@@ -34,15 +65,21 @@ struct ChannelNorm {
 struct Kernels {
   const char* name;
 
-  // LayerNorm without affine parameters, then x * (1 + scale) + shift; shift and scale are per sample of `tokens` rows.
-  void (*layer_norm_modulate)(Rows rows, const float* x, const float* shift, const float* scale, size_t tokens,
-                              float eps, float* out);
-  // x + bias. `out` may be x, here and below.
-  void (*add_bias)(Rows rows, const float* x, const float* bias, float* out);
-  // gelu(x + bias), tanh approximation; bias may be null.
-  void (*bias_gelu)(Rows rows, const float* x, const float* bias, float* out);
+  void (*layer_norm_modulate)(Rows rows, const float* x, const RowNorm& norm, float* out);
+  // Tanh approximation.
+  void (*gelu)(Rows rows, const float* x, float* out);
+  void (*silu)(Rows rows, const float* x, float* out);
   // x + gate * raw, the gate per sample.
   void (*gate_residual)(Rows rows, const float* x, const float* raw, const float* gate, size_t tokens, float* out);
+
+  // Columns that a product takes at a time; where tiles are cut.
+  size_t panel;
+  // Lays rows of x [count, width] out as `product` and `few_rows` read them, normalised first where norm has a scale.
+  void (*pack_rows)(Rows rows, const float* x, const RowNorm& norm, size_t count, float* packed);
+  // Computes a tile of a product. A number depends on its row and column, but not on the tile that they are in.
+  void (*product)(const Product& product, const ProductTile& tile);
+  // The same for at most kFewRows rows, at the speed at which the kernel can be read.
+  void (*few_rows)(const Product& product, const ProductTile& tile);
 
   // softmax(q k^T / sqrt(head_size) + bias) v, key block by key block with a running maximum and sum (Milakov &
   // Gimelshein 2018, "Online normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention").

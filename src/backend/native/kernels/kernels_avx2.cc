@@ -15,6 +15,7 @@ namespace avx2 {
 #define DELTA_DIT_ROWS 6
 #include "vector_math.inc"
 #include "row_kernels.inc"
+#include "product_kernel.inc"
 #include "attention_kernel.inc"
 
 }  // namespace avx2
@@ -22,9 +23,13 @@ namespace avx2 {
 const Kernels kAvx2Kernels = {
     "avx2",
     avx2::layer_norm_modulate,
-    avx2::add_bias,
-    avx2::bias_gelu,
+    avx2::gelu,
+    avx2::silu,
     avx2::gate_residual,
+    avx2::kPanel,
+    avx2::pack_rows,
+    avx2::product,
+    avx2::few_rows,
     avx2::attention,
     avx2::column_moments,
     avx2::normalise_columns,

@@ -15,6 +15,7 @@ namespace avx512 {
 #define DELTA_DIT_ROWS 12
 #include "vector_math.inc"
 #include "row_kernels.inc"
+#include "product_kernel.inc"
 #include "attention_kernel.inc"
 
 }  // namespace avx512
@@ -22,9 +23,13 @@ namespace avx512 {
 const Kernels kAvx512Kernels = {
     "avx512",
     avx512::layer_norm_modulate,
-    avx512::add_bias,
-    avx512::bias_gelu,
+    avx512::gelu,
+    avx512::silu,
     avx512::gate_residual,
+    avx512::kPanel,
+    avx512::pack_rows,
+    avx512::product,
+    avx512::few_rows,
     avx512::attention,
     avx512::column_moments,
     avx512::normalise_columns,

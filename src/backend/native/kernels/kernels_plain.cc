@@ -11,6 +11,7 @@ namespace plain {
 #define DELTA_DIT_ROWS 6
 #include "vector_math.inc"
 #include "row_kernels.inc"
+#include "product_kernel.inc"
 #include "attention_kernel.inc"
 
 }  // namespace plain
@@ -18,9 +19,13 @@ namespace plain {
 const Kernels kPlainKernels = {
     "plain",
     plain::layer_norm_modulate,
-    plain::add_bias,
-    plain::bias_gelu,
+    plain::gelu,
+    plain::silu,
     plain::gate_residual,
+    plain::kPanel,
+    plain::pack_rows,
+    plain::product,
+    plain::few_rows,
     plain::attention,
     plain::column_moments,
     plain::normalise_columns,

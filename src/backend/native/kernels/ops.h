@@ -8,6 +8,8 @@ namespace delta_dit {
 
 // Each returns false with the reason in `status`.
 bool register_token_ops(const Status& status);
+bool register_linear_ops(const Status& status);
+bool register_convert_ops(const Status& status);
 bool register_attention_ops(const Status& status);
 bool register_group_norm_ops(const Status& status);
 

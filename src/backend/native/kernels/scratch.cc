@@ -13,11 +13,7 @@ struct Buffer {
   ~Buffer() { std::free(floats); }
 };
 
-thread_local Buffer buffer;
-
-}  // namespace
-
-float* scratch(size_t floats) {
+float* room(Buffer& buffer, size_t floats) {
   if (floats > buffer.size) {
     std::free(buffer.floats);
     buffer.floats = nullptr;
@@ -29,5 +25,12 @@ float* scratch(size_t floats) {
   }
   return buffer.floats;
 }
+
+thread_local Buffer own, shared;
+
+}  // namespace
+
+float* scratch(size_t floats) { return room(own, floats); }
+float* shared_scratch(size_t floats) { return room(shared, floats); }
 
 }  // namespace delta_dit

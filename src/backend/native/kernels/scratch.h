@@ -7,6 +7,8 @@ namespace delta_dit {
 
 // Memory of the calling thread for `floats` floats, aligned to a cache line, until it asks again.
 float* scratch(size_t floats);
+// The same once more, for what an op shares with the tasks that it gives out: they use `scratch`.
+float* shared_scratch(size_t floats);
 
 }  // namespace delta_dit
 

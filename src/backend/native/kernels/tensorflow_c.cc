@@ -59,19 +59,22 @@ TF_Tensor* Call::output(int index, std::initializer_list<size_t> dims) {
   return check(status) ? tensor : nullptr;
 }
 
-TF_Tensor* Call::output_like(int index, const Tensor& tensor) {
+TF_Tensor* Call::output_like(int index, const Tensor& tensor, size_t last) {
   if (!require(tensor.rank() <= kMaxRank, "expected a tensor of at most 8 axes")) return nullptr;
   int64_t shape[kMaxRank];
-  for (int axis = 0; axis < tensor.rank(); axis++) shape[axis] = TF_Dim(tensor.get(), axis);
+  size_t bytes = sizeof(float);
+  for (int axis = 0; axis < tensor.rank(); axis++) {
+    shape[axis] = axis + 1 < tensor.rank() ? TF_Dim(tensor.get(), axis) : static_cast<int64_t>(last);
+    bytes *= static_cast<size_t>(shape[axis]);
+  }
   Status status;
-  const size_t bytes = tensor.size() * sizeof(float);
   TF_Tensor* made = TF_AllocateOutput(context_, index, TF_FLOAT, shape, tensor.rank(), bytes, status.get());
   return check(status) ? made : nullptr;
 }
 
-void Call::output_in_place(int index, const Tensor& input) {
+void Call::output_in_place(int index, const Tensor& tensor) {
   Status status;
-  TF_SetOutput(context_, index, input.get(), status.get());
+  TF_SetOutput(context_, index, tensor.get(), status.get());
   check(status);
 }
 
@@ -80,8 +83,6 @@ bool register_op(const OpDefinition& op, const Status& status) {
   for (const char* attribute : op.attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
   for (const char* input : op.inputs) TF_OpDefinitionBuilderAddInput(definition, input);
   for (const char* output : op.outputs) TF_OpDefinitionBuilderAddOutput(definition, output);
-  // Stateful in the sense of TensorFlow: some ops write into their input, so that no call may be dropped or merged.
-  TF_OpDefinitionBuilderSetIsStateful(definition, true);
   TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, unknown_shape);
   TF_RegisterOpDefinition(definition, status.get());
   if (!status.ok()) return false;

@@ -79,9 +79,11 @@ class Call {
   TF_Tensor* input(int index);
   // Null when there is no memory; the call has failed then.
   TF_Tensor* output(int index, std::initializer_list<size_t> dims);
-  TF_Tensor* output_like(int index, const Tensor& tensor);
-  // The output is the input's own memory, which the op has written into.
-  void output_in_place(int index, const Tensor& input);
+  TF_Tensor* output_like(int index, const Tensor& tensor) { return output_like(index, tensor, tensor.dim(-1)); }
+  // Of another last dimension.
+  TF_Tensor* output_like(int index, const Tensor& tensor, size_t last);
+  // The output is this very memory, an input's that the op has written into, for one.
+  void output_in_place(int index, const Tensor& tensor);
   // Fails the call with "<op>: <what was wrong>" unless the condition holds.
   bool require(bool condition, const char* message);
 

@@ -66,7 +66,14 @@ class Pool {
     wake_workers();
     while (take_task()) {
     }
-    while (done_.load() < count) relax();
+    // Beyond the spins somebody else has a worker's core: sleeping through a slice of it beats burning one's own.
+    for (int i = 0; done_.load() < count; i++) {
+      if (i < kSpins) {
+        relax();
+      } else {
+        sched_yield();
+      }
+    }
   }
 
  private:

@@ -1,4 +1,4 @@
-// Ops on tokens [N,T,D] around TensorFlow's MatMul.
+// Ops on tokens [N,T,D] between linears.
 #include "kernels.h"
 #include "ops.h"
 #include "threads.h"
@@ -20,8 +20,6 @@ void for_rows(size_t rows, size_t width, const Work& work) {
   });
 }
 
-size_t rows_of(const Tensor& x) { return x.dim(-1) == 0 ? 0 : x.size() / x.dim(-1); }
-
 void* create_with_eps(TF_OpKernelConstruction* construction) {
   return new float(float_attribute(construction, "eps"));
 }
@@ -38,8 +36,8 @@ void layer_norm_modulate(void* eps, TF_OpKernelContext* context) {
   const Tensor out(call.output_like(0, x));
   if (!out.data()) return;
   for_rows(samples * tokens, width, [&](Rows rows) {
-    kernels().layer_norm_modulate(rows, x.data(), shift.data(), scale.data(), tokens, *static_cast<float*>(eps),
-                                  out.data());
+    const RowNorm norm{shift.data(), scale.data(), tokens, 0, *static_cast<float*>(eps)};
+    kernels().layer_norm_modulate(rows, x.data(), norm, out.data());
   });
 }
 
@@ -58,23 +56,6 @@ void gate_residual(void*, TF_OpKernelContext* context) {
   });
 }
 
-using BiasKernel = void (*)(Rows, const float* x, const float* bias, float* out);
-
-// Writes into x, which is a product that nobody else has seen yet: a second matrix of its size would cost more than the
-// arithmetic.
-void in_place(TF_OpKernelContext* context, BiasKernel kernel) {
-  Call call(context);
-  const Tensor x(call.input(0)), bias(call.input(1));
-  if (!call.require(x.rank() > 0 && bias.has_shape({x.dim(-1)}), "linear: expected a bias of as many columns as x")) {
-    return;
-  }
-  for_rows(rows_of(x), x.dim(-1), [&](Rows rows) { kernel(rows, x.data(), bias.data(), x.data()); });
-  call.output_in_place(0, x);
-}
-
-void add_bias(void*, TF_OpKernelContext* context) { in_place(context, kernels().add_bias); }
-void add_bias_gelu(void*, TF_OpKernelContext* context) { in_place(context, kernels().bias_gelu); }
-
 void gelu(void*, TF_OpKernelContext* context) {
   Call call(context);
   const Tensor x(call.input(0));
@@ -85,7 +66,7 @@ void gelu(void*, TF_OpKernelContext* context) {
   parallel(tasks, [&](size_t task) {
     const size_t first = task * kTaskFloats, left = size - first;
     const Rows row{0, 1, left < kTaskFloats ? left : kTaskFloats};
-    kernels().bias_gelu(row, x.data() + first, nullptr, out.data() + first);
+    kernels().gelu(row, x.data() + first, out.data() + first);
   });
 }
 
@@ -106,16 +87,6 @@ bool register_token_ops(const Status& status) {
                       {},
                       nullptr,
                       gate_residual,
-                      nullptr},
-                     status) &&
-         register_op({"DeltaDitAddBias", {"x: float", "bias: float"}, {"out: float"}, {}, nullptr, add_bias, nullptr},
-                     status) &&
-         register_op({"DeltaDitAddBiasGelu",
-                      {"x: float", "bias: float"},
-                      {"out: float"},
-                      {},
-                      nullptr,
-                      add_bias_gelu,
                       nullptr},
                      status) &&
          register_op({"DeltaDitGelu", {"x: float"}, {"out: float"}, {}, nullptr, gelu, nullptr}, status);

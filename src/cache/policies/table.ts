@@ -1,0 +1,36 @@
+import { OptionError } from '../../errors.ts';
+import type { TableArtifact } from '../artifact.ts';
+import { differencesOf } from '../fingerprint.ts';
+import type { CachePlan, PlanSetting } from '../plan.ts';
+import type { StaticPolicy } from '../policy.ts';
+
+/**
+ * A schedule from a file: what SmoothCache, Learning-to-Cache, HarmoniCa, ECAD, ProCache, MagCache, FEB-Cache and a
+ * tuner find is which sites each step reuses, and nothing else at run time.
+ *
+ * Steps, sampler and guidance that a caller leaves open are those of the run that the artifact was made for; its `plan`
+ * throws an OptionError where the run differs from it.
+ */
+export function tablePolicy({ method, fingerprint, plan }: TableArtifact): StaticPolicy {
+  return {
+    name: method,
+    madeFor: fingerprint,
+    plan: (setting: PlanSetting) => {
+      const differences = [...new Set([...differencesOf(fingerprint, setting), ...modelDifferences(plan, setting)])];
+      if (differences.length === 0) return plan;
+      throw new OptionError(
+        `cache ${method}: calibrated for another run: ${differences.join('; ')}; calibrate for this one ("delta-dit calibrate"), or sample as that run did`,
+      );
+    },
+  };
+}
+
+/** What a fingerprint need not say. */
+function modelDifferences(plan: CachePlan, { numInferenceSteps, depth, branches }: PlanSetting): readonly string[] {
+  const pairs: [string, string | number, string | number][] = [
+    ['steps', plan.steps.length, numInferenceSteps],
+    ['blocks', plan.depth, depth],
+    ['branches', plan.branches.join('+'), branches.join('+')],
+  ];
+  return pairs.flatMap(([name, of, got]) => (of === got ? [] : [`${name} ${of}, not ${got}`]));
+}

@@ -1,0 +1,77 @@
+import { readFile, stat } from 'node:fs/promises';
+import { openCheckpointFile } from '../../converters/formats/detect.ts';
+import { hasPlan, parseArtifact } from '../cache/artifact.ts';
+import { learningToCache, type RouterScores } from '../cache/policies/learning-to-cache.ts';
+import { isSmoothCacheSchedule, parseSmoothCacheSchedule, smoothCache } from '../cache/policies/smooth-cache.ts';
+import { tablePolicy } from '../cache/policies/table.ts';
+import type { CachePolicy } from '../cache/policy.ts';
+import { toFloat32 } from '../checkpoint/dtypes.ts';
+import { fileSource } from '../checkpoint/file-source.ts';
+import { parseStrictJson } from '../checkpoint/strict-json.ts';
+import { FileError, FormatError, OptionError } from '../errors.ts';
+
+/** Whether `--cache` names a file: by its ending, since a method's name has none. */
+export function isCacheFile(name: string): boolean {
+  return /\.(json|pt|pth)$/.test(name);
+}
+
+const MAX_BYTES = 64 * 2 ** 20;
+
+/**
+ * A schedule in a file: JSON of "delta-dit calibrate", JSON of SmoothCache, a router of Learning-to-Cache (.pt, .pth).
+ * @param threshold θ of a router; nothing else takes one
+ * @throws FileError, FormatError; OptionError for coefficients, which belong to their method
+ */
+export async function readCacheFile(path: string, threshold: number | undefined): Promise<CachePolicy> {
+  if (!path.endsWith('.json'))
+    return learningToCache(await readRouter(path), threshold === undefined ? {} : { threshold });
+  if (threshold !== undefined)
+    throw new OptionError(`--cache-option threshold: ${path} holds a schedule, which was made with one; leave it out`);
+  const text = await readText(path);
+  const json = parseStrictJson(path, text);
+  if (isSmoothCacheSchedule(json)) return smoothCache(parseSmoothCacheSchedule(path, json));
+  const artifact = parseArtifact(path, text);
+  if (hasPlan(artifact)) return tablePolicy(artifact);
+  throw new OptionError(
+    `--cache ${path}: holds coefficients of ${artifact.method} and no schedule; give that method them`,
+  );
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path);
+    if (size > MAX_BYTES)
+      throw new FormatError(`${path}: ${size} bytes is no schedule of a cache method; give another file`);
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof FormatError) throw cause;
+    throw new FileError(`--cache ${path}: could not be read (${(cause as Error).message}); give a file that is there`, {
+      cause,
+    });
+  }
+}
+
+/** `{"routers": {"0.prob": [2·depth], …}}` of the authors' train_router.py. */
+async function readRouter(path: string): Promise<RouterScores> {
+  const archive = await openCheckpointFile(await fileSource(path), 'routers');
+  try {
+    const rows = new Map<string, readonly number[]>();
+    for (const [name, tensor] of archive.tensors) {
+      if (!/^\d{1,4}\.prob$/.test(name) || tensor.shape.length !== 1) throw noRouter(path, name);
+      rows.set(name, [...toFloat32(await tensor.read(), tensor.dtype)]);
+    }
+    return Array.from({ length: rows.size }, (_, step) => {
+      const row = rows.get(`${step}.prob`);
+      if (!row) throw noRouter(path, [...rows.keys()].join(', '));
+      return row;
+    });
+  } finally {
+    await archive.close();
+  }
+}
+
+function noRouter(path: string, found: string): FormatError {
+  return new FormatError(
+    `${path}: expected a router of Learning-to-Cache, a tensor 0.prob, 1.prob, … a step; found ${JSON.stringify(found)}; give another file`,
+  );
+}

@@ -1,0 +1,38 @@
+import { OptionError } from '../../src/errors.ts';
+import { type GridName, labGrid } from '../../src/lab/lab-grids.ts';
+
+const SETTING = { numInferenceSteps: 20, depth: 28, sampler: 'ddim' } as const;
+const names = (...grids: GridName[]) => labGrid(grids, SETTING).methods.map(({ name }) => name);
+
+it('sets the regions, the feature cache, Δ-DiT and fewer steps side by side, as the paper does', () => {
+  expect(names('paper')).toEqual([
+    'ddim, 250 steps',
+    'ddim, 20 steps',
+    ...['front', 'middle', 'rear'].map((region) => `delta-cache-${region}, ddim, 20 steps`),
+    ...['front', 'rear'].map((region) => `feature-cache-${region}, ddim, 20 steps`),
+    'delta-dit, ddim, 20 steps',
+    'ddim, 13 steps',
+    'ddim, 12 steps',
+  ]);
+});
+
+it('sweeps b and N_c', () => {
+  const swept = names('sweep').filter((name) => name.startsWith('delta-dit'));
+  expect(swept.map((name) => name.split(' ')[1])).toEqual([
+    ...['b=0,', 'b=4,', 'b=8,', 'b=12,', 'b=16,', 'b=20,'],
+    ...['N_c=7,', 'N_c=14,', 'N_c=18,', 'N_c=21,', 'N_c=25,'],
+  ]);
+});
+
+it('has each method once, however many grids name it', () => {
+  const all = names('paper', 'sweep', 'frontier', 'methods');
+  expect(new Set(all).size).toBe(all.length);
+  expect(all.filter((name) => name.startsWith('forecast')).length).toBeGreaterThan(10);
+});
+
+it('takes its baseline and its reference from the setting', () => {
+  const { baseline, converged } = labGrid(['paper'], { ...SETTING, sampler: 'deis', referenceSteps: 100 });
+  expect([baseline.name, converged.name]).toEqual(['ddim, 20 steps', 'ddim, 100 steps']);
+  expect(() => labGrid(['paper'], { ...SETTING, referenceSteps: 20 })).toThrow(OptionError);
+  expect(() => labGrid(['all' as GridName], SETTING)).toThrow(/expected paper, sweep, frontier, methods/);
+});
