@@ -158,6 +158,7 @@ export {
   type CodebookEntry,
   type CodebookName,
 } from './cache/policies/ada-cache.ts';
+export { calibratedTeaCache } from './cache/policies/calibrated-tea-cache.ts';
 export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
 export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { OptionError } from '../errors.ts';
 import type { PlanSetting } from './plan.ts';
 
 /** Of a run, what decides whether something calibrated elsewhere is true of it. What is unknown is left out. */
@@ -66,4 +67,12 @@ export function differencesOf(made: RunFingerprint, setting: PlanSetting): reado
 function comparable(value: string | number | readonly (string | number)[]): string {
   const isHashes = typeof value === 'object' && typeof value[0] === 'string';
   return JSON.stringify(isHashes ? [...value].sort() : value);
+}
+
+/** @throws OptionError naming what differs between a run and the one that a method was calibrated on */
+export function refuseOtherRun(method: string, differences: readonly string[]): void {
+  if (differences.length === 0) return;
+  throw new OptionError(
+    `cache ${method}: calibrated for another run: ${differences.join('; ')}; calibrate for this one ("delta-dit calibrate"), or sample as that run did`,
+  );
 }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { openCheckpointFile } from '../../converters/formats/detect.ts';
 import { hasPlan, parseArtifact } from '../cache/artifact.ts';
+import { calibratedTeaCache } from '../cache/policies/calibrated-tea-cache.ts';
 import { learningToCache, type RouterScores } from '../cache/policies/learning-to-cache.ts';
 import { isSmoothCacheSchedule, parseSmoothCacheSchedule, smoothCache } from '../cache/policies/smooth-cache.ts';
 import { tablePolicy } from '../cache/policies/table.ts';
@@ -18,23 +19,19 @@ export function isCacheFile(name: string): boolean {
 const MAX_BYTES = 64 * 2 ** 20;
 
 /**
- * A schedule in a file: JSON of "delta-dit calibrate", JSON of SmoothCache, a router of Learning-to-Cache (.pt, .pth).
- * @param threshold θ of a router; nothing else takes one
- * @throws FileError, FormatError; OptionError for coefficients, which belong to their method
+ * A method in a file: JSON of "delta-dit calibrate", JSON of SmoothCache, a router of Learning-to-Cache (.pt, .pth).
+ * @param options `threshold`: θ of a router, τ of TeaCache's coefficients; a schedule was made with one
+ * @throws FileError, FormatError; OptionError for a threshold that has no use
  */
-export async function readCacheFile(path: string, threshold: number | undefined): Promise<CachePolicy> {
-  if (!path.endsWith('.json'))
-    return learningToCache(await readRouter(path), threshold === undefined ? {} : { threshold });
-  if (threshold !== undefined)
-    throw new OptionError(`--cache-option threshold: ${path} holds a schedule, which was made with one; leave it out`);
+export async function readCacheFile(path: string, options: { readonly threshold?: number }): Promise<CachePolicy> {
+  if (!path.endsWith('.json')) return learningToCache(await readRouter(path), options);
   const text = await readText(path);
   const json = parseStrictJson(path, text);
-  if (isSmoothCacheSchedule(json)) return smoothCache(parseSmoothCacheSchedule(path, json));
-  const artifact = parseArtifact(path, text);
-  if (hasPlan(artifact)) return tablePolicy(artifact);
-  throw new OptionError(
-    `--cache ${path}: holds coefficients of ${artifact.method} and no schedule; give that method them`,
-  );
+  const artifact = isSmoothCacheSchedule(json) ? undefined : parseArtifact(path, text);
+  if (artifact && !hasPlan(artifact)) return calibratedTeaCache(artifact, options);
+  if (options.threshold !== undefined)
+    throw new OptionError(`--cache-option threshold: ${path} holds a schedule, which was made with one; leave it out`);
+  return artifact ? tablePolicy(artifact) : smoothCache(parseSmoothCacheSchedule(path, json));
 }
 
 async function readText(path: string): Promise<string> {

@@ -1,12 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { artifactJson } from '../../src/cache/artifact.ts';
 import { fora } from '../../src/cache/policies/fora.ts';
+import { isStatic } from '../../src/cache/policy.ts';
 import { CACHE_NAMES, cachePolicy } from '../../src/cli/cache-options.ts';
 import { FileError, FormatError, OptionError } from '../../src/errors.ts';
 import { planSetting, staticPlan } from '../support/plans.ts';
 import { branch, drawSite, SCHEDULES } from '../support/schedules.ts';
+import { scratchFolder } from './run-cli.ts';
 
 const ROUTER = join(__dirname, '../fixtures/l2c-router.pt');
 const planOf = async (name: string, options: readonly string[], setting = planSetting(8, 4)) => {
@@ -15,14 +16,11 @@ const planOf = async (name: string, options: readonly string[], setting = planSe
   return staticPlan(policy, setting);
 };
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'delta-dit-cache-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
+const scratch = scratchFolder();
+afterAll(() => scratch.remove());
 
 function file(name: string, content: string | Uint8Array): string {
-  const path = join(folder, name);
+  const path = scratch.path(name);
   writeFileSync(path, content);
   return path;
 }
@@ -93,12 +91,21 @@ describe('--cache of a file', () => {
     }
   });
 
+  it('gives TeaCache the coefficients of a model, for that model alone', async () => {
+    const tea = artifactJson({ method: 'teacache', fingerprint: { sha256: ['a'] }, coefficients: [1, 0] });
+    const policy = await cachePolicy(file('tea.json', tea), ['threshold=0.5']);
+    if (!policy || isStatic(policy)) throw new Error('expected a method that decides as it runs');
+    expect(policy.name).toBe('teacache');
+    expect(() => policy.begin({ ...setting, run: { sha256: ['a'], sampler: 'ddim' } })).not.toThrow();
+    expect(() => policy.begin({ ...setting, run: { sha256: ['b'] } })).toThrow(
+      /calibrated for another run: other weights/,
+    );
+  });
+
   it('refuses other files, each with its reason', async () => {
-    await expect(cachePolicy(join(folder, 'absent.json'), [])).rejects.toThrow(FileError);
+    await expect(cachePolicy(scratch.path('absent.json'), [])).rejects.toThrow(FileError);
     await expect(cachePolicy(file('broken.json', '{'), [])).rejects.toThrow(FormatError);
     await expect(cachePolicy(file('other.json', '{"a":1}'), [])).rejects.toThrow(/not a file of a cache method/);
-    const tea = artifactJson({ method: 'teacache', fingerprint: {}, coefficients: [1, 2] });
-    await expect(cachePolicy(file('tea.json', tea), [])).rejects.toThrow(/holds coefficients of teacache/);
     await expect(cachePolicy(file('cut.pt', readFileSync(ROUTER).subarray(0, 900)), [])).rejects.toThrow(FormatError);
     await expect(cachePolicy(join(__dirname, '../fixtures/torch/none.pt'), [])).rejects.toThrow(FileError);
   });

@@ -4,10 +4,14 @@ import { dbCache } from '../../src/cache/policies/db-cache.ts';
 import { dbPrune } from '../../src/cache/policies/db-prune.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { easyCache } from '../../src/cache/policies/easy-cache.ts';
+import { fasterDiffusion } from '../../src/cache/policies/faster-diffusion.ts';
 import { firstBlockCache } from '../../src/cache/policies/first-block-cache.ts';
+import { fora } from '../../src/cache/policies/fora.ts';
 import { forecast } from '../../src/cache/policies/forecast.ts';
+import { pyramidAttentionBroadcast } from '../../src/cache/policies/pyramid-attention-broadcast.ts';
 import { deltaCache, featureCache } from '../../src/cache/policies/span-cache.ts';
 import { speCa } from '../../src/cache/policies/spe-ca.ts';
+import { taylorSeer } from '../../src/cache/policies/taylor-seer.ts';
 import { teaCache } from '../../src/cache/policies/tea-cache.ts';
 import { type CachePolicy, isStatic } from '../../src/cache/policy.ts';
 import { predictorOf } from '../../src/cache/predictors/named.ts';
@@ -35,6 +39,16 @@ export const policyCases = (): Readonly<Record<string, PolicyCase>> => ({
   'feature-cache': {
     active: featureCache({ region: 'front', cachedBlocks: 2 }),
     idle: featureCache({ region: 'front', interval: 1 }),
+  },
+  'faster-diffusion': {
+    active: fasterDiffusion({ keySteps: [0, 1, 3], cachedBlocks: 2 }),
+    idle: fasterDiffusion({ interval: 1 }),
+  },
+  fora: { active: fora({ interval: 2 }), idle: fora({ interval: 1 }) },
+  taylorseer: { active: taylorSeer({ interval: 2, order: 2 }), idle: taylorSeer({ interval: 1 }) },
+  pab: {
+    active: pyramidAttentionBroadcast({ crossRange: 3 }),
+    idle: pyramidAttentionBroadcast({ selfRange: 1, crossRange: 1 }),
   },
   forecast: { active: forecast(), idle: forecast({ interval: 1 }) },
   teacache: {

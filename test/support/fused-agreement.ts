@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { unchecked } from '../unchecked.ts';
 import { relativeL2 } from './compare.ts';
-import { composed, fusedAddon, fusedKernels, instructionSets } from './fused.ts';
+import { composed, fusedAddon, fusedKernels, INSTRUCTION_SETS, instructionSets } from './fused.ts';
 import { expectNoLeak } from './memory.ts';
 
 const TOLERANCE = 1e-5;
@@ -25,7 +25,7 @@ export function byEachInstructionSet(tests: (isThere: () => boolean) => void): v
     for (const name of sets.absent) unchecked(`the fused ops by ${name}: this processor lacks it`);
   });
 
-  describe.each(['plain', 'avx2', 'avx512'])('by %s, the composition and', (name) => {
+  describe.each(INSTRUCTION_SETS)('by %s, the composition and', (name) => {
     let before = '';
     beforeAll(() => {
       if (!present.includes(name)) return;

@@ -30,8 +30,11 @@ export function fusedAddon(): FusedAddon {
   return createRequire(import.meta.url)(fusedAddonPath(tfjsNode)!) as FusedAddon;
 }
 
+/** The instruction sets that the ops are written for. */
+export const INSTRUCTION_SETS = ['plain', 'avx2', 'avx512', 'amx'] as const;
+
 /** Of the instruction sets that the ops are written for, those that this processor has. */
-export function instructionSets(): { readonly present: string[]; readonly absent: string[] } {
+export function instructionSets(): { readonly present: readonly string[]; readonly absent: readonly string[] } {
   const addon = fusedAddon();
   const before = addon.instructions();
   const has = (name: string) => {
@@ -41,8 +44,7 @@ export function instructionSets(): { readonly present: string[]; readonly absent
       return false;
     }
   };
-  const all = ['plain', 'avx2', 'avx512'];
-  const present = all.filter(has);
+  const present: readonly string[] = INSTRUCTION_SETS.filter(has);
   addon.instructions(before);
-  return { present, absent: all.filter((name) => !present.includes(name)) };
+  return { present, absent: INSTRUCTION_SETS.filter((name) => !present.includes(name)) };
 }

@@ -73,7 +73,9 @@ export function startedCache(
   timesteps: readonly number[],
 ): RunCache {
   const defaults = { numInferenceSteps: timesteps.length, guidanceScale: 1 };
-  return methodOfRun({ depth, branches, scheduler: {}, defaults }, sampler, timesteps, policy).start();
+  const steps = { numInferenceSteps: timesteps.length };
+  const filled = { steps, sampler, guidanceScale: 1, cache: policy };
+  return methodOfRun({ depth, branches, scheduler: {}, defaults }, filled, timesteps).start();
 }
 
 function noiseOf(samples: readonly number[], shape: Subject['latentShape']): tf.Tensor4D {

@@ -11,7 +11,7 @@ import { type Finding, OK } from './finding.ts';
 export interface FusedOpsCheck extends Finding {
   /** The addon that holds them, where it is there. */
   readonly addon?: string;
-  /** The instruction set that they use here: "avx512", "avx2", "plain". */
+  /** The instruction set that they use here: "amx", "avx512", "avx2", "plain". */
   readonly instructions?: string;
   /** How they hold weights. */
   readonly dtypes?: readonly WeightDtype[];

@@ -28,7 +28,7 @@ export function probeTfjsNode({ folder }: TfjsNodePackage, options: ProbeOptions
 
 /** What our own ops say of themselves. */
 export interface FusedOpsAnswer {
-  /** The best instruction set that they have for this processor: "avx512", "avx2", "plain". */
+  /** The best instruction set that they have for this processor: "amx", "avx512", "avx2", "plain". */
   readonly instructions: string;
 }
 

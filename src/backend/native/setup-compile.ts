@@ -34,6 +34,9 @@ export async function compileAddon(tfjsNode: TfjsNodePackage, folder: string, si
   }
 }
 
+/** How the kernels are compiled. Products and sums become one instruction where there is one: GCC's default without -std. */
+export const KERNEL_FLAGS = ['-std=c++17', '-O3', '-ffp-contract=fast', '-pthread'] as const;
+
 /**
  * Compiles our own ops against the TensorFlow beside `addon`. One file runs on every processor of the architecture: the
  * sources say by function what they need beyond its baseline, and choose when they run.
@@ -45,8 +48,8 @@ export async function compileFusedOps(tensorflow: string, addon: string, signal?
   const run = await runTool(
     'g++',
     [
-      // Products and sums become one instruction where there is one; GCC does so by default only without -std.
-      ...['-std=c++17', '-O3', '-ffp-contract=fast', '-fPIC', '-shared', '-fvisibility=hidden', '-pthread'],
+      ...KERNEL_FLAGS,
+      ...['-fPIC', '-shared', '-fvisibility=hidden'],
       ...['-DNAPI_VERSION=8', `-DDELTA_DIT_TENSORFLOW="${tensorflow}"`],
       ...[`-I${join(part, 'include')}`, `-I${nodeHeaders()}`],
       ...sources.files.filter((file) => file.endsWith('.cc')).map((file) => join(sources.folder, file)),

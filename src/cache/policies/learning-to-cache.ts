@@ -22,6 +22,7 @@ export interface LearningToCacheOptions {
 export function learningToCache(scores: RouterScores, { threshold = 0.1 }: LearningToCacheOptions = {}): StaticPolicy {
   return {
     name: 'learning-to-cache',
+    madeFor: { numInferenceSteps: scores.length },
     plan: (setting: PlanSetting) => {
       const { numInferenceSteps, depth, branches } = setting;
       const sites = branchSites(setting);

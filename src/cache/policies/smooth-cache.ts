@@ -46,6 +46,7 @@ export function parseSmoothCacheSchedule(where: string, json: JsonObject): Smoot
 export function smoothCache(schedule: SmoothCacheSchedule): StaticPolicy {
   return {
     name: 'smoothcache',
+    madeFor: { numInferenceSteps: Object.values(schedule)[0]?.length },
     plan: (setting: PlanSetting) => {
       const sites = branchSites(setting).flatMap((site) => {
         const steps = site.kind === 'branch' ? stepsOf(schedule, site.block, site.branch) : undefined;

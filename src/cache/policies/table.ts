@@ -1,6 +1,5 @@
-import { OptionError } from '../../errors.ts';
 import type { TableArtifact } from '../artifact.ts';
-import { differencesOf } from '../fingerprint.ts';
+import { differencesOf, refuseOtherRun } from '../fingerprint.ts';
 import type { CachePlan, PlanSetting } from '../plan.ts';
 import type { StaticPolicy } from '../policy.ts';
 
@@ -16,11 +15,9 @@ export function tablePolicy({ method, fingerprint, plan }: TableArtifact): Stati
     name: method,
     madeFor: fingerprint,
     plan: (setting: PlanSetting) => {
-      const differences = [...new Set([...differencesOf(fingerprint, setting), ...modelDifferences(plan, setting)])];
-      if (differences.length === 0) return plan;
-      throw new OptionError(
-        `cache ${method}: calibrated for another run: ${differences.join('; ')}; calibrate for this one ("delta-dit calibrate"), or sample as that run did`,
-      );
+      const differences = new Set([...differencesOf(fingerprint, setting), ...modelDifferences(plan, setting)]);
+      refuseOtherRun(method, [...differences]);
+      return plan;
     },
   };
 }

@@ -4,6 +4,11 @@
 
 #include <cstddef>
 
+// AMX needs a compiler that knows it, and a system that lends its registers.
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && __GNUC__ >= 11
+#define DELTA_DIT_AMX
+#endif
+
 namespace delta_dit {
 
 // Rows `first` … `end` - 1 of a matrix of `width` columns.
@@ -72,10 +77,11 @@ struct Kernels {
   // x + gate * raw, the gate per sample.
   void (*gate_residual)(Rows rows, const float* x, const float* raw, const float* gate, size_t tokens, float* out);
 
-  // Columns that a product takes at a time; where tiles are cut.
-  size_t panel;
-  // Lays rows of x [count, width] out as `product` and `few_rows` read them, normalised first where norm has a scale.
-  void (*pack_rows)(Rows rows, const float* x, const RowNorm& norm, size_t count, float* packed);
+  // Rows and columns that a product takes at a time; where tiles are cut.
+  size_t height, panel;
+  // Lays rows of x [count, depth] out as `product` and `few_rows` read them, normalised first where norm has a scale;
+  // there is room for as many floats.
+  void (*pack_rows)(Rows rows, const float* x, const RowNorm& norm, const Product& product, float* packed);
   // Computes a tile of a product. A number depends on its row and column, but not on the tile that they are in.
   void (*product)(const Product& product, const ProductTile& tile);
   // The same for at most kFewRows rows, at the speed at which the kernel can be read.
@@ -96,10 +102,14 @@ extern const Kernels kPlainKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 #endif
+#ifdef DELTA_DIT_AMX
+// Those of AVX-512, but for the products of kernels in bfloat16, whose rows they round to bfloat16, too.
+extern const Kernels kAmxKernels;
+#endif
 
 // The best that this processor has, or what DELTA_DIT_CPU or `choose_kernels` names below it.
 const Kernels& kernels();
-// "plain", "avx2" or "avx512"; false, and nothing changes, where the processor lacks it or there is none of that name.
+// "plain", "avx2", "avx512" or "amx"; false, and nothing changes, where the processor lacks it or there is none of that name.
 bool choose_kernels(const char* name);
 
 }  // namespace delta_dit

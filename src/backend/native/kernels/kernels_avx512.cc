@@ -26,6 +26,7 @@ const Kernels kAvx512Kernels = {
     avx512::gelu,
     avx512::silu,
     avx512::gate_residual,
+    avx512::kRows,
     avx512::kPanel,
     avx512::pack_rows,
     avx512::product,

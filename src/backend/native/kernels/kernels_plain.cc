@@ -22,6 +22,7 @@ const Kernels kPlainKernels = {
     plain::gelu,
     plain::silu,
     plain::gate_residual,
+    plain::kRows,
     plain::kPanel,
     plain::pack_rows,
     plain::product,

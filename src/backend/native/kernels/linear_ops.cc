@@ -31,13 +31,14 @@ size_t bounded(size_t x, size_t least, size_t most) { return x < least ? least :
 // Tiles of a grid, all of one size but for the last panel.
 void multiply_tiles(const Product& p) {
   const size_t panel = kernels().panel, panels = parts_of(p.width, panel), wanted = kTasksEach * thread_count();
+  const size_t height = kernels().height, strips = parts_of(p.count, height);
   const size_t across = bounded(wanted, parts_of(p.width, kTaskColumns), panels);
   const size_t down = bounded(parts_of(wanted, across > 0 ? across : 1), 1, parts_of(p.count, kTaskRows));
   parallel(across * down, [&](size_t task) {
     const size_t column = task / down, row = task % down;
-    const size_t end_column = (column + 1) * panels / across * panel;
-    kernels().product(p, {row * p.count / down, (row + 1) * p.count / down, column * panels / across * panel,
-                          end_column < p.width ? end_column : p.width});
+    const size_t end_row = (row + 1) * strips / down * height, end_column = (column + 1) * panels / across * panel;
+    kernels().product(p, {row * strips / down * height, end_row < p.count ? end_row : p.count,
+                          column * panels / across * panel, end_column < p.width ? end_column : p.width});
   });
 }
 
@@ -61,7 +62,7 @@ void multiply(Product p, RowNorm norm, const float* x) {
     p.rows = packed;
     parallel(parts_of(p.count, each), [&](size_t task) {
       const size_t row = task * each, end = row + each < p.count ? row + each : p.count;
-      kernels().pack_rows({row, end, p.depth}, x + first * p.depth, norm, p.count, packed);
+      kernels().pack_rows({row, end, p.depth}, x + first * p.depth, norm, p, packed);
     });
     if (p.count <= kFewRows) {
       multiply_few(p);
