@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { CachePolicy } from '../../src/cache/policy.ts';
 import type { CacheCounts } from '../../src/cache/run-cache.ts';
 import { type Block, type BlockRunner, type BranchName, gatedBranch, type Modulation } from '../../src/models/block.ts';
+import { joinResidual } from '../../src/ops/layer-norm.ts';
 import { gatherRows } from '../../src/ops/rows.ts';
 import type { Denoiser } from '../../src/pipelines/guidance.ts';
 import { type Subject, startedCache } from './policy-run.ts';
@@ -40,11 +41,11 @@ export class FakeBlocks {
         gatedBranch<Modulation>(
           name,
           (mod) => mod.gateMsa,
-          (x) => {
+          (x, _, { residual }) => {
             if (index === this.failing) throw new Error('block failed');
             this.evaluated += x.shape[0];
             if (name === 'self') this.log.push(index);
-            return tf.tidy(() => raw(x, index, name));
+            return tf.tidy(() => joinResidual(raw(x, index, name), residual));
           },
         ),
       ),
