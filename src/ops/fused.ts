@@ -16,6 +16,7 @@ export type FusedOp =
   | 'DeltaDitGelu'
   | 'DeltaDitSelfAttention'
   | 'DeltaDitCrossAttention'
+  | 'DeltaDitAttention'
   | 'DeltaDitGroupMoments'
   | 'DeltaDitNormaliseGroups';
 
