@@ -37,14 +37,9 @@ export class T5Attention extends Composite {
   /** @param inputs [x [N,L,D], bias [1,h,L,L], mask [N,1,1,L]] @returns [N,L,D] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor3D {
     const [x, bias, mask] = inputs as [tf.Tensor3D, tf.Tensor4D, tf.Tensor4D];
-    const [n, length] = x.shape;
-    const { numHeads, headDim } = this.sizes;
     return tf.tidy(() => {
-      const project = (linear: Linear) =>
-        tf.transpose(tf.reshape(linear.call(x), [n, length, numHeads, headDim]), [0, 2, 1, 3]) as tf.Tensor4D;
-      const heads = relativeAttention(project(this.q), project(this.k), project(this.v), bias, mask); // [N,h,L,d]
-      const joined = tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [n, length, numHeads * headDim]) as tf.Tensor3D;
-      return this.o.call(joined); // [N,L,D]
+      const heads = relativeAttention(this.q.call(x), this.k.call(x), this.v.call(x), bias, mask); // [N,L,h·d]
+      return this.o.call(heads); // [N,L,D]
     });
   }
 

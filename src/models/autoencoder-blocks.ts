@@ -10,7 +10,8 @@ import { Conv2d } from '../layers/conv2d.ts';
 import { GroupNorm } from '../layers/group-norm.ts';
 import { Linear } from '../layers/linear.ts';
 import { single } from '../layers/tensors.ts';
-import { attention } from '../ops/attention.ts';
+import { multiHeadAttention } from '../ops/attention.ts';
+import { linearResidual } from '../ops/linear.ts';
 import { HALO, normConvFloats, withMoments } from './autoencoder-bands.ts';
 import type { RowBands, RowTiling } from './row-bands.ts';
 
@@ -116,9 +117,10 @@ export class SpatialAttention extends Composite {
     const x = single<tf.Tensor4D>(inputs);
     const [n, height, width, channels] = x.shape;
     return tf.tidy(() => {
-      const tokens = tf.reshape(this.groupNorm.call(x), [n, 1, height * width, channels]) as tf.Tensor4D; // one head
-      const y = attention(this.toQ.call(tokens), this.toK.call(tokens), this.toV.call(tokens)); // [N,1,H·W,C]
-      return tf.add(tf.reshape(this.toOut.call(y), x.shape), x);
+      const normed = tf.reshape(this.groupNorm.call(x), [n, height * width, channels]) as tf.Tensor3D; // [N,H·W,C]
+      const y = multiHeadAttention(this.toQ.call(normed), this.toK.call(normed), this.toV.call(normed), 1); // [N,H·W,C]
+      const tokens = tf.reshape(x, normed.shape) as tf.Tensor3D; // [N,H·W,C]
+      return tf.reshape(linearResidual(y, this.toOut.operands, { x: tokens }), x.shape);
     });
   }
 

@@ -98,9 +98,34 @@ export function crossAttention(
   const fused = runFused<tf.Tensor3D>('DeltaDitCrossAttention', { q, kv, ...(bias && { bias }) }, { numHeads });
   if (fused) return fused;
   return tf.tidy(() => {
-    const [query] = intoHeads(q, 1, numHeads) as [tf.Tensor4D];
+    const query = splitHeads(q, numHeads);
     const [k, v] = intoHeads(kv, 2, numHeads) as [tf.Tensor4D, tf.Tensor4D];
     return joinHeads(attention(query, k, v, options));
+  });
+}
+
+/**
+ * Attention from three projections apart, each split as in `selfAttention`. A seat like it.
+ * @param q [N,T,D]
+ * @param k [N,S,D]
+ * @param v [N,S,D]
+ * @returns [N,T,D]
+ */
+export function multiHeadAttention(
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
+  numHeads: number,
+  options: AttentionOptions = {},
+): tf.Tensor3D {
+  const { bias } = options;
+  const scale = (q.shape[2] / numHeads) ** -0.5;
+  const operands = { q, k, v, ...(bias && { keyBias: bias }) };
+  const fused = runFused<tf.Tensor3D>('DeltaDitAttention', operands, { numHeads, scale });
+  if (fused) return fused;
+  return tf.tidy(() => {
+    const [query, key, value] = [splitHeads(q, numHeads), splitHeads(k, numHeads), splitHeads(v, numHeads)];
+    return joinHeads(attention(query, key, value, options));
   });
 }
 
@@ -113,8 +138,16 @@ function intoHeads(x: tf.Tensor3D, parts: number, numHeads: number): tf.Tensor4D
   });
 }
 
+/** [N,T,D] → [N,h,T,d]; a single head is not copied. */
+export function splitHeads(x: tf.Tensor3D, numHeads: number): tf.Tensor4D {
+  const [n, t, width] = x.shape;
+  if (numHeads === 1) return tf.reshape(x, [n, 1, t, width]);
+  return tf.tidy(() => tf.transpose(tf.reshape(x, [n, t, numHeads, width / numHeads]), [0, 2, 1, 3]) as tf.Tensor4D);
+}
+
 /** [N,h,T,d] → [N,T,D]. */
-function joinHeads(heads: tf.Tensor4D): tf.Tensor3D {
+export function joinHeads(heads: tf.Tensor4D): tf.Tensor3D {
   const [n, h, t, d] = heads.shape;
+  if (h === 1) return tf.reshape(heads, [n, t, d]);
   return tf.tidy(() => tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [n, t, h * d]));
 }

@@ -19,6 +19,7 @@ export type FusedOp =
   | 'DeltaDitAllocate'
   | 'DeltaDitSelfAttention'
   | 'DeltaDitCrossAttention'
+  | 'DeltaDitAttention'
   | 'DeltaDitGroupMoments'
   | 'DeltaDitNormaliseGroups';
 

@@ -1,5 +1,7 @@
 /** The attention of T5 (arXiv 1910.10683, §2.1; modeling_t5.py T5Attention): relative positions, and no scale. */
 import * as tf from '@tensorflow/tfjs-core';
+import { joinHeads, splitHeads } from './attention.ts';
+import { runFused } from './fused.ts';
 
 /** How distances between tokens share the rows of a table of biases. */
 export interface RelativeBuckets {
@@ -52,23 +54,29 @@ export function keyMask(mask: readonly ArrayLike<number>[]): tf.Tensor4D {
 }
 
 /**
- * softmax(q·kᵀ + bias + mask)·v, without the usual 1/√d: T5's initialisation has it in the weights of q.
- * @param q [N,h,L,d]
- * @param k [N,h,L,d]
- * @param v [N,h,L,d]
+ * softmax(q·kᵀ + bias + mask)·v, without the usual 1/√d: T5's initialisation has it in the weights of q. Features are split
+ * head-major. One seat, which a backend may fuse; no gradients then.
+ * @param q [N,L,D]
+ * @param k [N,L,D]
+ * @param v [N,L,D]
  * @param bias [1,h,L,L]
  * @param mask [N,1,1,L]: see `keyMask`
- * @returns [N,h,L,d]
+ * @returns [N,L,D]
  */
 export function relativeAttention(
-  q: tf.Tensor4D,
-  k: tf.Tensor4D,
-  v: tf.Tensor4D,
+  q: tf.Tensor3D,
+  k: tf.Tensor3D,
+  v: tf.Tensor3D,
   bias: tf.Tensor4D,
   mask: tf.Tensor4D,
-): tf.Tensor4D {
+): tf.Tensor3D {
+  const numHeads = bias.shape[1];
+  const operands = { q, k, v, scoreBias: bias, keyBias: mask };
+  const fused = runFused<tf.Tensor3D>('DeltaDitAttention', operands, { numHeads, scale: 1 });
+  if (fused) return fused;
   return tf.tidy(() => {
-    const scores = tf.add(tf.matMul(q, k, false, true), bias); // [N,h,L,L]
-    return tf.matMul(tf.softmax(tf.add(scores, mask)), v) as tf.Tensor4D;
+    const products = tf.matMul(splitHeads(q, numHeads), splitHeads(k, numHeads), false, true);
+    const scores = tf.add(tf.add(products, bias), mask); // [N,h,L,L]
+    return joinHeads(tf.matMul(tf.softmax(scores), splitHeads(v, numHeads)) as tf.Tensor4D);
   });
 }

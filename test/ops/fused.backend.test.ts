@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { geluTanh } from '../../src/ops/activations.ts';
-import { crossAttention, keyBias, selfAttention } from '../../src/ops/attention.ts';
+import { crossAttention, keyBias, multiHeadAttention, selfAttention } from '../../src/ops/attention.ts';
 import {
   groupMoments,
   groupNorm,
@@ -9,6 +9,7 @@ import {
   normaliseGroupsSilu,
 } from '../../src/ops/group-norm.ts';
 import { gateResidual, layerNormModulate } from '../../src/ops/layer-norm.ts';
+import { keyMask, relativeAttention } from '../../src/ops/relative-attention.ts';
 import { expectBitEqual } from '../support/compare.ts';
 import { byEachInstructionSet, expectAgreement } from '../support/fused-agreement.ts';
 import { expectNoLeak } from '../support/memory.ts';
@@ -31,6 +32,7 @@ const HEADS = [
   [1, 127, 1, 8],
   [1, 128, 2, 16],
   [1, 129, 2, 17],
+  [1, 133, 2, 24],
   [1, 257, 3, 72],
   [1, 40, 1, 512],
 ] as const;
@@ -108,6 +110,43 @@ function agreements(isThere: () => boolean): void {
   });
 
   it.each([
+    [1, 1, 1, 1, 64],
+    [2, 9, 7, 1, 512],
+    [1, 300, 300, 1, 512],
+    [1, 133, 131, 2, 24],
+  ] as const)('multiHeadAttention agree: %d samples, %d queries, %d keys, %d heads of %d', async (n, t, s, h, d) => {
+    if (!isThere()) return;
+    const [q, k, v] = [t, s, s].map((tokens, i) => randomTensor<tf.Tensor3D>([n, tokens, h * d], i + 1, 2)) as Three;
+    await expectAgreement(() => multiHeadAttention(q, k, v, h));
+    const bias = keyBias(
+      tf.tensor2d(Array.from({ length: n }, () => Array.from({ length: s }, (_, i) => (i + 1) % 2))),
+    );
+    await expectAgreement(() => multiHeadAttention(q, k, v, h, { bias }));
+  });
+
+  it('multiHeadAttention agree on 4,096 pixels', async () => {
+    if (!isThere()) return;
+    const [q, k, v] = [1, 2, 3].map((seed) => randomTensor<tf.Tensor3D>([1, 4096, 64], seed)) as Three;
+    await expectAgreement(() => multiHeadAttention(q, k, v, 1));
+  });
+
+  it.each([
+    [1, 1, 1, 5],
+    [2, 5, 2, 33],
+    [3, 77, 2, 64],
+    [2, 133, 3, 16],
+    [1, 300, 2, 64],
+  ] as const)('relativeAttention agree: %d samples, %d tokens, %d heads of %d', async (n, length, h, d) => {
+    if (!isThere()) return;
+    const [q, k, v] = [1, 2, 3].map((seed) => randomTensor<tf.Tensor3D>([n, length, h * d], seed, d ** -0.25)) as Three;
+    const bias = randomTensor<tf.Tensor4D>([1, h, length, length], 4, 3);
+    // all keys kept; the first only; none
+    const kept = [() => 1, (key: number) => Number(key === 0), () => 0].slice(0, n);
+    const mask = keyMask(kept.map((is) => Array.from({ length }, (_, key) => is(key))));
+    await expectAgreement(() => relativeAttention(q, k, v, bias, mask));
+  });
+
+  it.each([
     [1, 1, 1, 1, 1],
     [2, 3, 2, 6, 2],
     [1, 5, 7, 12, 3],
@@ -144,14 +183,21 @@ function agreements(isThere: () => boolean): void {
     if (!isThere()) return;
     const x = tf.ones([2, 4, 12]) as tf.Tensor3D;
     const wrong = tf.ones([2, 11]) as tf.Tensor2D;
+    const [kept, flat] = [tf.ones([2, 3, 12]) as tf.Tensor3D, tf.ones([1, 1, 1, 4]) as tf.Tensor4D];
     await expectNoLeak(() => {
       expect(() => layerNormModulate(x, wrong, wrong, 1e-6)).toThrow('expected x [N,T,D], shift [N,D] and scale [N,D]');
       expect(() => gateResidual(x, x, wrong)).toThrow('expected x [N,T,D], raw [N,T,D] and gate [N,D]');
       expect(() => selfAttention(x, 3)).toThrow('expected qkv [N,T,3D] with D a multiple of the number of heads');
       expect(() => crossAttention(x, x, 2)).toThrow('expected q [N,T,D] and kv [N,S,2D]');
+      expect(() => multiHeadAttention(x, x, x, 5)).toThrow('expected q [N,T,D], k [N,S,D] and v [N,S,D]');
+      expect(() => multiHeadAttention(x, x, kept, 2)).toThrow('expected q [N,T,D], k [N,S,D] and v [N,S,D]');
+      expect(() => multiHeadAttention(x, x, x, 2, { bias: flat })).toThrow('expected a mask [N,1,1,S]');
+      expect(() => relativeAttention(x, x, x, flat, flat)).toThrow('expected a bias [1,heads,T,S]');
     });
   });
 }
+
+type Three = [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
 
 function keep(moments: { mean: tf.Tensor; variance: tf.Tensor }, name: 'mean' | 'variance'): tf.Tensor {
   const { [name]: kept } = moments;

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { geluTanh, silu } from '../../src/ops/activations.ts';
-import { attention, crossAttention, keyBias, selfAttention } from '../../src/ops/attention.ts';
+import { attention, crossAttention, keyBias, multiHeadAttention, selfAttention } from '../../src/ops/attention.ts';
 import { positionTable, timestepFrequencies } from '../../src/ops/embeddings.ts';
 import { groupNorm, groupNormSilu } from '../../src/ops/group-norm.ts';
 import { gateResidual, layerNorm, layerNormModulate, modulate } from '../../src/ops/layer-norm.ts';
@@ -42,6 +42,7 @@ const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
   keyBias: ({ mask }) => keyBias(mask),
   selfAttention: ({ tokens }) => selfAttention(tokens, 2),
   crossAttention: ({ tokens, pairs }) => crossAttention(tokens, pairs, 2),
+  multiHeadAttention: ({ tokens }) => multiHeadAttention(tokens, tokens, tokens, 1),
   timestepFrequencies: () => timestepFrequencies([1, 2], 8, 0),
   positionTable: () => positionTable(8, 2, 3),
   groupNorm: ({ image, perChannel }) => groupNorm(image, 3, perChannel, perChannel, 1e-6),
@@ -55,8 +56,10 @@ const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
     tf.tidy(() => rmsNorm(tf.reshape(image, [2, 16, 6]) as tf.Tensor3D, perChannel, 1e-6)),
   relativeBuckets: () => relativeBuckets(4, { numBuckets: 8, maxDistance: 10 }),
   keyMask: () => keyMask([[1, 1, 0, 0]]),
-  relativeAttention: ({ heads }) =>
-    tf.tidy(() => relativeAttention(heads, heads, heads, heads, keyMask([[1, 1, 0, 0]]))),
+  relativeAttention: ({ tokens, heads }) =>
+    tf.tidy(() =>
+      relativeAttention(tokens, tokens, tokens, tf.slice(heads, 0, 1), keyMask([Array(4).fill(1), Array(4).fill(0)])),
+    ),
   patchify: ({ image }) => patchify(image, 2),
   unpatchify: ({ tokens }) => unpatchify(tokens, 2, 2, 2),
 };

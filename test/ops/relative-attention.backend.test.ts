@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs-core';
+import { joinHeads } from '../../src/ops/attention.ts';
 import { keyMask, relativeAttention, relativeBucket, relativeBuckets } from '../../src/ops/relative-attention.ts';
 import { relativeL2 } from '../support/compare.ts';
 import type { Fixture } from '../support/fixtures.ts';
@@ -38,12 +39,13 @@ describe('relativeAttention', () => {
   beforeAll(async () => {
     fixture = await readT5Fixture('attention');
   });
-  const heads = (name: string) => fixture.tensor<tf.Tensor4D>(name);
+  const joined = (name: string) => joinHeads(fixture.tensor<tf.Tensor4D>(name)); // [N,h,L,d] → [N,L,h·d]
 
   it('is that of transformers, also where the mask leaves one key, has holes, or leaves none', async () => {
     const mask = keyMask(rowsOf(fixture, 'mask'));
-    const got = relativeAttention(heads('q'), heads('k'), heads('v'), heads('bias'), mask);
-    expect(await relativeL2(got, heads('output'))).toBeLessThan(1e-6);
+    const bias = fixture.tensor<tf.Tensor4D>('bias');
+    const got = relativeAttention(joined('q'), joined('k'), joined('v'), bias, mask);
+    expect(await relativeL2(got, joined('output'))).toBeLessThan(1e-6);
   });
 
   it('gives masked keys no weight at all', async () => {

@@ -63,6 +63,7 @@ const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
     if (!call.inputs.bias) return op('DeltaDitCrossAttention', call, ['q', 'kv'], [heads]);
     return op('DeltaDitMaskedCrossAttention', call, ['q', 'kv', 'bias'], [heads]);
   },
+  DeltaDitAttention: attention,
   DeltaDitGroupMoments: ({ backend, inputs, attrs }) => {
     const groups = count({ backend, inputs, attrs }, 'num_groups', 'numGroups');
     return backend.executeMultipleOutputs('DeltaDitGroupMoments', [groups], given(inputs, ['x']), 2);
@@ -86,22 +87,41 @@ export function registerFusedKernels(): void {
 /** What a linear may be given beside its input and kernel, in the order of the op's list: one attribute for each group. */
 const LINEAR_INPUTS = { bias: ['bias'], norm: ['shift', 'scale'], residual: ['residual'], gate: ['gate'] } as const;
 
-function linear({ backend, inputs, attrs }: Call): Tensor {
-  const { TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_FLOAT } = backend.binding;
-  const given = [inputs.x, inputs.kernel] as TensorInfo[];
-  const attributes: OpAttribute[] = [];
-  const yes = (name: string) => attributes.push({ name, type: TF_ATTR_BOOL, value: true });
-  for (const [name, group] of Object.entries(LINEAR_INPUTS)) {
-    const tensors = group.flatMap((input) => inputs[input] ?? []);
-    if (tensors.length === 0) continue;
-    given.push(...tensors);
-    yes(name);
-  }
-  if (attrs.gelu) yes('gelu');
-  attributes.push(...bfloat16({ backend, inputs, attrs }));
-  if (attrs.eps !== undefined) attributes.push({ name: 'eps', type: TF_ATTR_FLOAT, value: attrs.eps as number });
-  attributes.push({ name: 'N', type: TF_ATTR_INT, value: given.length });
-  return backend.executeSingleOutput('DeltaDitLinear', attributes, given);
+function linear(call: Call): Tensor {
+  const { attrs } = call;
+  const attributes: OpAttribute[] = [...bfloat16(call)];
+  if (attrs.gelu) attributes.push(yes(call, 'gelu'));
+  if (attrs.eps !== undefined) attributes.push(eps(call));
+  return listOp('DeltaDitLinear', call, ['x', 'kernel'], LINEAR_INPUTS, attributes);
+}
+
+/** The same of an attention, beside its projections. */
+const ATTENTION_INPUTS = { score_bias: ['scoreBias'], key_bias: ['keyBias'] } as const;
+
+function attention(call: Call): Tensor {
+  const scale = { name: 'scale', type: call.backend.binding.TF_ATTR_FLOAT, value: call.attrs.scale as number };
+  const attributes = [count(call, 'num_heads', 'numHeads'), scale];
+  return listOp('DeltaDitAttention', call, ['q', 'k', 'v'], ATTENTION_INPUTS, attributes);
+}
+
+/** An op whose inputs are one list: those named, then the groups that are given, each with an attribute that says so. */
+function listOp(
+  name: string,
+  call: Call,
+  names: readonly string[],
+  groups: Readonly<Record<string, readonly string[]>>,
+  attributes: readonly OpAttribute[],
+): Tensor {
+  const { backend, inputs } = call;
+  const present = Object.entries(groups).filter(([, group]) => group.every((input) => inputs[input]));
+  const list = given(inputs, [...names, ...present.flatMap(([, group]) => group)]);
+  const length = { name: 'N', type: backend.binding.TF_ATTR_INT, value: list.length };
+  const told = present.map(([group]) => yes(call, group));
+  return backend.executeSingleOutput(name, [...attributes, ...told, length], list);
+}
+
+function yes({ backend }: Call, name: string): OpAttribute {
+  return { name, type: backend.binding.TF_ATTR_BOOL, value: true };
 }
 
 function op(
@@ -118,8 +138,8 @@ function given(inputs: Call['inputs'], names: readonly string[]): TensorInfo[] {
 }
 
 /** TensorFlow allows no attribute of a dtype's name. */
-function bfloat16({ backend, attrs }: Call): OpAttribute[] {
-  return attrs.bfloat16 ? [{ name: 'is_bfloat16', type: backend.binding.TF_ATTR_BOOL, value: true }] : [];
+function bfloat16(call: Call): OpAttribute[] {
+  return call.attrs.bfloat16 ? [yes(call, 'is_bfloat16')] : [];
 }
 
 function eps({ backend, attrs }: Call): OpAttribute {

@@ -49,15 +49,29 @@ struct ProductTile {
 // Up to so many rows a product waits for memory, and is computed by `few_rows`.
 constexpr size_t kFewRows = 4;
 
-// Attention of the queries of one head, as they lie in the projections. Strides are in floats, from token to token.
-struct AttentionTile {
-  const float* q;
+// Keys and values of one head, as they lie in the projections. Strides are in floats, from token to token.
+struct HeadKeys {
   const float* k;
   const float* v;
-  const float* bias;  // added to the scores of each key, [keys]; may be null
+  size_t k_stride, v_stride;
+  size_t keys, head_size;
+};
+
+// How `pack_keys` cuts them: keys of a block, the last of which may have fewer, and the floats that it takes.
+struct KeyBlocks {
+  size_t keys, floats;
+};
+
+// Attention of some queries of one head.
+struct AttentionTile {
+  const float* q;       // as they lie in the projection
+  const float* packed;  // all blocks of the head's keys and values
+  const float* score_bias;  // added to the scores, [queries, keys], rows `bias_stride` apart; may be null
+  const float* key_bias;    // added to the scores of each key, [keys]; may be null
   float* out;
-  size_t q_stride, kv_stride, out_stride;
+  size_t q_stride, bias_stride, out_stride;
   size_t queries, keys, head_size;
+  float scale;  // of the products of queries and keys
 };
 
 // What GroupNorm does to a channel after its statistics: (x - mean) * scale + offset.
@@ -87,8 +101,12 @@ struct Kernels {
   // The same for at most kFewRows rows, at the speed at which the kernel can be read.
   void (*few_rows)(const Product& product, const ProductTile& tile);
 
-  // softmax(q k^T / sqrt(head_size) + bias) v, key block by key block with a running maximum and sum (Milakov &
-  // Gimelshein 2018, "Online normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention").
+  // A head of so many keys, as `attention` reads it.
+  KeyBlocks (*key_blocks)(size_t keys, size_t head_size);
+  // Lays one block of a head out in its place of `packed`, which has room for all of them.
+  void (*pack_keys)(const HeadKeys& head, size_t block, float* packed);
+  // softmax(scale q k^T + biases) v, key block by key block with a running maximum and sum (Milakov & Gimelshein 2018,
+  // "Online normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention").
   void (*attention)(const AttentionTile& tile);
 
   // Of each column: the mean, and the sum of squared deviations from it.

@@ -1,6 +1,7 @@
 // AVX2 with FMA: 16 registers of 8 floats.
 #if defined(__x86_64__)
 #include <cstdint>
+#include <utility>
 
 #include "kernels.h"
 #include "scratch.h"
@@ -31,6 +32,8 @@ const Kernels kAvx2Kernels = {
     avx2::pack_rows,
     avx2::product,
     avx2::few_rows,
+    avx2::key_blocks,
+    avx2::pack_keys,
     avx2::attention,
     avx2::column_moments,
     avx2::normalise_columns,

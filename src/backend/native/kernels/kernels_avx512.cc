@@ -1,6 +1,7 @@
 // AVX-512: 32 registers of 16 floats.
 #if defined(__x86_64__)
 #include <cstdint>
+#include <utility>
 
 #include "kernels.h"
 #include "scratch.h"
@@ -31,6 +32,8 @@ const Kernels kAvx512Kernels = {
     avx512::pack_rows,
     avx512::product,
     avx512::few_rows,
+    avx512::key_blocks,
+    avx512::pack_keys,
     avx512::attention,
     avx512::column_moments,
     avx512::normalise_columns,

@@ -1,5 +1,6 @@
 // Plain C++: whatever every processor of the architecture has (SSE2, NEON).
 #include <cstdint>
+#include <utility>
 
 #include "kernels.h"
 #include "scratch.h"
@@ -27,6 +28,8 @@ const Kernels kPlainKernels = {
     plain::pack_rows,
     plain::product,
     plain::few_rows,
+    plain::key_blocks,
+    plain::pack_keys,
     plain::attention,
     plain::column_moments,
     plain::normalise_columns,
