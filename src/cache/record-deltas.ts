@@ -55,7 +55,10 @@ export function recordDeltas<C, M extends Modulation>(block: Block<C, M>): Recor
   };
 }
 
-/** The residual of one block at one evaluation of the model; `delta` [N,T,D] is borrowed for the call. */
+/**
+ * The residual of one block at one evaluation of the model; `delta` [N,T,D] is borrowed for the call. N is that of the last
+ * batch that ran through the block: under methods that decide row by row some rows may be left out.
+ */
 export interface BlockDelta {
   readonly block: number;
   readonly delta: tf.Tensor3D;

@@ -1,7 +1,19 @@
 import type { PlanSetting } from '../cache/plan.ts';
+import { adaCache } from '../cache/policies/ada-cache.ts';
+import { dbCache } from '../cache/policies/db-cache.ts';
+import { dbPrune } from '../cache/policies/db-prune.ts';
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
+import { easyCache } from '../cache/policies/easy-cache.ts';
+import { fasterDiffusion } from '../cache/policies/faster-diffusion.ts';
+import { firstBlockCache } from '../cache/policies/first-block-cache.ts';
+import { fora } from '../cache/policies/fora.ts';
 import { forecast } from '../cache/policies/forecast.ts';
+import { pyramidAttentionBroadcast } from '../cache/policies/pyramid-attention-broadcast.ts';
 import { deltaCache, featureCache } from '../cache/policies/span-cache.ts';
+import { speCa } from '../cache/policies/spe-ca.ts';
+import { taylorSeer } from '../cache/policies/taylor-seer.ts';
+import { teaCache } from '../cache/policies/tea-cache.ts';
+import type { CachePolicy } from '../cache/policy.ts';
 import { OptionError } from '../errors.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 import { cached, distinct, type LabMethod, uncached } from './lab-method.ts';
@@ -100,12 +112,33 @@ function frontierGrid({ numInferenceSteps: steps }: GridSetting): readonly LabMe
   ];
 }
 
-/** The field on one page: a row a method, under the best solver, beside the steps that it competes with. */
-function methodsGrid({ numInferenceSteps: steps, sampler }: GridSetting): readonly LabMethod[] {
+/** The field on one page: a row a method and setting, beside the steps that it competes with. */
+function methodsGrid(setting: GridSetting): readonly LabMethod[] {
+  const { numInferenceSteps: steps, sampler } = setting;
+  const of = (cache: CachePolicy, detail = '') => cached(cache, sampler, steps, detail);
+  const warmUpSteps = Math.round(steps / 5); // published for 28 and 50 steps: as large a part of fewer
+  const linear = { name: 'taylor', order: 1 } as const;
   return [
-    ...paperGrid({ numInferenceSteps: steps, sampler } as GridSetting),
-    cached(forecast({ interval: 2 }), 'deis', steps, 'N=2'),
+    ...paperGrid(setting),
+    of(fasterDiffusion({ interval: 2 }), 'N=2'),
+    of(deltaCache({ region: 'front', predictor: linear }), 'linear'),
+    of(deltaDiT({ predictor: linear }), 'linear'),
+    of(fora({ interval: 2 }), 'N=2'),
+    of(fora({ interval: 3 }), 'N=3'),
+    of(taylorSeer({ interval: 3, order: 2 }), 'N=3 O=2'),
+    of(pyramidAttentionBroadcast()),
+    of(teaCache({ threshold: 0.1 }), 'τ=0.1'),
+    of(firstBlockCache({ threshold: 0.1, warmUpSteps }), 'τ=0.1'),
+    of(dbCache({ threshold: 0.15, warmUpSteps, predictor: linear }), 'τ=0.15 linear'),
+    of(dbPrune({ threshold: 0.1, warmUpSteps }), 'τ=0.1'),
+    of(easyCache({ threshold: 0.1, warmUpSteps }), 'τ=0.1'),
+    of(adaCache({ codebook: 'slow' }), 'slow'),
+    of(speCa({ order: 2, warmUpSteps: 3 }), 'O=2'),
+    ...[sampler, 'deis' as const].map((name) => cached(forecast({ interval: 2 }), name, steps, 'N=2')),
     cached(forecast({ interval: 3 }), 'deis', 2 * steps, 'N=3'),
     cached(forecast({ interval: 4 }), 'deis', 2 * steps, 'N=4'),
+    ...(['dpm-solver++', 'unipc', 'deis'] as const).flatMap((name) =>
+      [steps, Math.round(0.65 * steps), Math.round(0.55 * steps)].map((count) => uncached(name, count)),
+    ),
   ];
 }

@@ -140,26 +140,30 @@ class Search {
     const scored = await this.scoredAt(BASELINE.numInferenceSteps / speedup);
     const [best] = scored;
     if (!best) throw new OptionError(`tune: ${speedup}× leaves no step to compute; ask for less`);
-    const placed = await Promise.all([best].map((one) => this.placed(one)));
-    return [...placed.flat(), ...scored.map(({ method }) => method)].slice(0, FINALISTS);
+    const placed = await this.placedScore(best);
+    return [...(placed ? [placed] : []), ...scored].map(({ method }) => method).slice(0, FINALISTS);
   }
 
-  /** The fastest candidates that should be near enough. */
+  /** The fastest candidates that should be near enough; where none is, the nearest. */
   async fastest(minPsnr: number): Promise<readonly LabMethod[]> {
-    const found: LabMethod[] = [];
-    for (const speed of SPEEDS) {
-      const [best] = await this.scoredAt(BASELINE.numInferenceSteps / speed);
-      if (!best) continue;
-      const enough = (one: Scored) => one.psnr >= minPsnr + CAUTION;
-      if (!enough(best) && best.psnr > minPsnr - 3) {
-        const placed = await this.placedScore(best);
-        if (placed && enough(placed)) found.push(placed.method);
-      }
-      if (enough(best)) found.push(best.method);
-      if (found.length >= 2 || (found.length > 0 && enough(best))) break;
+    const enough = (one: Scored | undefined) => one !== undefined && one.psnr >= minPsnr + CAUTION;
+    const bests = new Map<number, Scored | undefined>();
+    const bestAt = async (index: number) => {
+      if (!bests.has(index))
+        bests.set(index, (await this.scoredAt(BASELINE.numInferenceSteps / (SPEEDS[index] ?? 1)))[0]);
+      return bests.get(index);
+    };
+    let [fast, slow] = [0, SPEEDS.length - 1];
+    const slowest = await bestAt(slow);
+    if (!enough(slowest)) return slowest ? [slowest.method] : [];
+    while (fast < slow) {
+      const middle = Math.floor((fast + slow) / 2); // quality grows with the evaluations
+      if (enough(await bestAt(middle))) slow = middle;
+      else fast = middle + 1;
     }
-    if (found.length > 0) return found.slice(0, FINALISTS);
-    return (await this.scoredAt(BASELINE.numInferenceSteps * 2)).slice(0, 1).map(({ method }) => method);
+    const [faster, found] = [slow > 0 ? await bestAt(slow - 1) : undefined, await bestAt(slow)];
+    const placed = faster && (await this.placedScore(faster));
+    return [...(enough(placed) ? [placed] : []), found].flatMap((one) => (one ? [one.method] : []));
   }
 
   /** Held-out pictures, each finalist in turn with the baseline. */
@@ -193,11 +197,6 @@ class Search {
       scored.push({ method, psnr: await this.score(method) });
     }
     return scored.sort((a, b) => b.psnr - a.psnr);
-  }
-
-  private async placed(one: Scored): Promise<readonly LabMethod[]> {
-    const placed = await this.placedScore(one);
-    return placed ? [placed.method] : [];
   }
 
   private async placedScore({ method }: Scored): Promise<Scored | undefined> {

@@ -3,7 +3,7 @@ import { type CachePolicy, isStatic } from '../../src/cache/policy.ts';
 import { holdsOutput, policyCases, skipsModel, tensorsKept } from '../support/cache-policies.ts';
 import { ditSubject, type LoadedSubject, pixArtSubject } from '../support/cache-subjects.ts';
 import { relativeL2Of } from '../support/compare.ts';
-import { FakeBlocks, fakeSubject, replay } from '../support/fake-model.ts';
+import { FakeBlocks, fakeSubject, replay, wave } from '../support/fake-model.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { planSetting } from '../support/plans.ts';
 import { type PolicyRun, type PolicyRunOptions, runPolicy, type Subject } from '../support/policy-run.ts';
@@ -136,10 +136,10 @@ describe.each(CASES)('$name over fake blocks', ({ name, active, idle }) => {
   });
 
   it('equals computing where nothing changes from step to step', async () => {
-    const still = () => ({ offset: 0.3, gate: 0.5 });
-    const [want] = await replay({ policy: idle, steps: 1, at: still });
-    for (const output of await expectNoLeak(() => replay({ policy: active, steps: STEPS, at: still })))
-      expect(relativeL2Of(output, want!)).toBeLessThan(1e-6);
+    const still = () => ({ tokens: wave(0.3), gate: 0.5 });
+    const [want] = (await replay({ policy: idle, steps: 1, at: still })).outputs;
+    const { outputs } = await expectNoLeak(() => replay({ policy: active, steps: STEPS, at: still }));
+    for (const output of outputs) expect(relativeL2Of(output, want!)).toBeLessThan(1e-6);
   });
 });
 
@@ -147,10 +147,10 @@ it.each(CASES.filter(({ active }) => !holdsOutput(active, SETTING)))(
   '$name is exact, sign and all, on blocks that add a constant',
   async ({ active, idle }) => {
     const raw = (x: tf.Tensor3D, block: number) => tf.fill(x.shape, (block + 1) / 4) as tf.Tensor3D;
-    const at = (step: number) => ({ offset: step / 100, gate: 0.5 });
-    const want = await replay({ policy: idle, steps: STEPS, at, raw });
-    for (const [step, output] of (await replay({ policy: active, steps: STEPS, at, raw })).entries())
-      expect(relativeL2Of(output, want[step]!)).toBeLessThan(1e-6);
+    const at = (step: number) => ({ tokens: wave(step / 100), gate: 0.5 });
+    const { outputs: want } = await replay({ policy: idle, steps: STEPS, at, raw });
+    const { outputs } = await replay({ policy: active, steps: STEPS, at, raw });
+    for (const [step, output] of outputs.entries()) expect(relativeL2Of(output, want[step]!)).toBeLessThan(1e-6);
   },
 );
 
@@ -158,12 +158,12 @@ it.each(CASES.filter(({ active }) => !skipsModel(active, SETTING)))(
   '$name takes guidance halves in one batch as in two',
   async ({ active }) => {
     const at = (step: number, row: number) => ({
-      offset: (0.2 + 0.2 * row) * (1 + step / 20),
+      tokens: wave((0.2 + 0.2 * row) * (1 + step / 20)),
       gate: 0.3 + row * step * 0.02,
     });
-    const batch = await replay({ policy: active, steps: STEPS, at, rows: [0, 1] });
+    const { outputs: batch } = await replay({ policy: active, steps: STEPS, at, rows: [0, 1] });
     for (const row of [0, 1]) {
-      const alone = await replay({ policy: active, steps: STEPS, at, rows: [row] });
+      const { outputs: alone } = await replay({ policy: active, steps: STEPS, at, rows: [row] });
       for (const [step, output] of batch.entries()) {
         const size = output.length / 2;
         expect(relativeL2Of(output.subarray(row * size, (row + 1) * size), alone[step]!)).toBeLessThan(1e-6);

@@ -51,7 +51,7 @@ describe('metrics', () => {
   it('prints tables of the pairs and of the folders, and warns of what is not to be compared', async () => {
     const { code, stdout, stderr } = await metrics(uncached, cached);
     expect(code).toBe(0);
-    expect(stderr).toContain(`${cached}: left out 1 files, no pictures`);
+    expect(stderr).toContain(`${cached}: left out 1 file that is no picture`);
     expect(stderr).toMatch(
       /warning: a covariance of 128 features needs 129 pictures, and .*uncached holds 3, .*cached holds 3/,
     );

@@ -28,6 +28,7 @@ it('has each method once, however many grids name it', () => {
   const all = names('paper', 'sweep', 'frontier', 'methods');
   expect(new Set(all).size).toBe(all.length);
   expect(all.filter((name) => name.startsWith('forecast')).length).toBeGreaterThan(10);
+  expect(new Set(labGrid(['methods'], SETTING).methods.map(({ cache }) => cache?.name)).size).toBeGreaterThan(15);
 });
 
 it('takes its baseline and its reference from the setting', () => {

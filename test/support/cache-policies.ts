@@ -76,10 +76,10 @@ export const policyCases = (): Readonly<Record<string, PolicyCase>> => ({
     keeps: () => 3,
   },
   dbprune: {
-    active: dbPrune({ threshold: 0.1, firstBlocks: 0, warmUpSteps: 2 }),
+    active: dbPrune({ threshold: 0.1, firstBlocks: 1, warmUpSteps: 2 }),
     bold: dbPrune({ threshold: 1, firstBlocks: 1, warmUpSteps: 1, tunesItself: true }),
-    idle: dbPrune({ threshold: 0, firstBlocks: 0, warmUpSteps: 0 }),
-    keeps: ({ depth }) => 2 * depth,
+    idle: dbPrune({ threshold: 0, firstBlocks: 1, warmUpSteps: 0 }),
+    keeps: ({ depth }) => 2 * (depth - 1),
   },
   easycache: {
     active: easyCache({ threshold: 0.12, warmUpSteps: 2 }),

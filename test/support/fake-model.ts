@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { CachePolicy } from '../../src/cache/policy.ts';
-import { type Block, type BranchName, gatedBranch, type Modulation } from '../../src/models/block.ts';
+import type { CacheCounts } from '../../src/cache/run-cache.ts';
+import { type Block, type BlockRunner, type BranchName, gatedBranch, type Modulation } from '../../src/models/block.ts';
+import { joinResidual } from '../../src/ops/layer-norm.ts';
 import { gatherRows } from '../../src/ops/rows.ts';
 import type { Denoiser } from '../../src/pipelines/guidance.ts';
 import { type Subject, startedCache } from './policy-run.ts';
@@ -17,6 +19,8 @@ export type FakeRaw = (x: tf.Tensor3D, block: number, branch: BranchName) => tf.
 export class FakeBlocks {
   /** Branch evaluations so far, a row each. */
   evaluated = 0;
+  /** The blocks whose self-attention was evaluated, in order. */
+  readonly log: number[] = [];
   /** A block that fails when it is evaluated. */
   failing = -1;
   readonly branches: readonly BranchName[] = ['self', 'mlp'];
@@ -37,10 +41,11 @@ export class FakeBlocks {
         gatedBranch<Modulation>(
           name,
           (mod) => mod.gateMsa,
-          (x) => {
+          (x, _, { residual }) => {
             if (index === this.failing) throw new Error('block failed');
             this.evaluated += x.shape[0];
-            return tf.tidy(() => raw(x, index, name));
+            if (name === 'self') this.log.push(index);
+            return tf.tidy(() => joinResidual(raw(x, index, name), residual));
           },
         ),
       ),
@@ -96,44 +101,65 @@ export function fakeDenoiser({ blocks }: FakeBlocks, { samples, gateOf = atOwnSp
   };
 }
 
-export interface Replay {
+export interface ReplayOptions {
   readonly policy: CachePolicy;
   readonly steps: number;
-  /** What a row is given at a step: an offset of its tokens, and its gates. */
-  readonly at: (step: number, row: number) => { readonly offset: number; readonly gate: number };
+  /** What a row is given at a step: its tokens [4,4], flat, and its gates. */
+  readonly at: (step: number, row: number) => { readonly tokens: readonly number[]; readonly gate: number };
   /** By number. Default [0]. */
   readonly rows?: readonly number[];
+  /** Default 3. */
+  readonly depth?: number;
   readonly raw?: (x: tf.Tensor3D, block: number, branch: BranchName, step: number) => tf.Tensor3D;
 }
 
-/** Runs three fake blocks at inputs that are given, without guidance or sampler. @returns the tokens after each step, flat */
-export async function replay({ policy, steps, at, rows = [0], raw }: Replay): Promise<Float32Array[]> {
+export interface Replay {
+  /** Tokens after each step, flat. */
+  readonly outputs: Float32Array[];
+  /** The blocks evaluated at each step, in order; once for each group of rows. */
+  readonly evaluated: number[][];
+  readonly counts: CacheCounts;
+}
+
+/** Runs fake blocks at inputs that are given, without guidance or sampler. */
+export async function replay({ policy, steps, at, rows = [0], depth = 3, raw }: ReplayOptions): Promise<Replay> {
   let now = 0;
-  const fake = new FakeBlocks(3, raw && ((x, block, branch) => raw(x, block, branch, now)));
+  const fake = new FakeBlocks(depth, raw && ((x, block, branch) => raw(x, block, branch, now)));
   const timesteps = Array.from({ length: steps }, (_, step) => 999 - step);
   const cache = startedCache(fake, policy, 'ddim', timesteps);
   const outputs: Float32Array[] = [];
+  const evaluated: number[][] = [];
   try {
     for (; now < steps; now++) {
-      const step = now;
+      const given = rows.map((row) => at(now, row));
       const latents = tf.tensor4d(
-        rows.flatMap((row) => Array.from({ length: 16 }, (_, i) => Math.sin(i) / 2 + at(step, row).offset)),
+        given.flatMap(({ tokens }) => tokens),
         [rows.length, 2, 2, CHANNELS],
       );
-      const output = await cache.output(step, latents, async (x, some) => {
-        const gates = (some ?? [...rows.keys()]).map((place) => Array(CHANNELS).fill(at(step, rows[place]!).gate));
-        const cond: RowGates = { gates: tf.tensor2d(gates) };
-        const tokens = tf.reshape(x, [gates.length, -1, CHANNELS]) as tf.Tensor3D;
-        const out = await cache.atStep(step)(fake.blocks, tokens, cond);
-        const shaped = tf.reshape(out, x.shape) as tf.Tensor4D;
-        tf.dispose([out, tokens, cond.gates]);
-        return shaped;
+      const output = await cache.output(now, latents, (x, some) => {
+        const gates = some ? some.map((row) => given[row]!.gate) : given.map(({ gate }) => gate);
+        return runTokens(cache.atStep(now), fake, x, gates);
       });
       outputs.push((await output.data()) as Float32Array);
+      evaluated.push(fake.log.splice(0));
       tf.dispose([latents, output]);
     }
-    return outputs;
+    return { outputs, evaluated, counts: cache.counts };
   } finally {
     cache.dispose();
   }
+}
+
+async function runTokens(run: BlockRunner, { blocks }: FakeBlocks, x: tf.Tensor4D, gates: readonly number[]) {
+  const cond: RowGates = { gates: tf.tensor2d(gates.map((gate) => Array<number>(CHANNELS).fill(gate))) };
+  const tokens = tf.reshape(x, [gates.length, -1, CHANNELS]) as tf.Tensor3D;
+  const out = await run(blocks, tokens, cond);
+  const shaped = tf.reshape(out, x.shape) as tf.Tensor4D;
+  tf.dispose([out, tokens, cond.gates]);
+  return shaped;
+}
+
+/** Tokens that differ, moved by an offset. */
+export function wave(offset: number): number[] {
+  return Array.from({ length: 4 * CHANNELS }, (_, i) => Math.sin(i) / 2 + offset);
 }

@@ -44,9 +44,9 @@ export function dbPrune(options: DBPruneOptions = {}): DynamicPolicy {
   return {
     name: 'dbprune',
     begin: ({ depth }) => {
-      checkWhole('lastBlocks', lastBlocks, 0, depth, "the model's blocks");
+      checkWhole('lastBlocks', lastBlocks, 0, depth - 1, "the model's blocks, less one for firstBlocks");
       const firstBlocks = options.firstBlocks ?? Math.min(8, depth - lastBlocks);
-      checkWhole('firstBlocks', firstBlocks, 0, depth - lastBlocks, "the model's blocks, less lastBlocks");
+      checkWhole('firstBlocks', firstBlocks, 1, depth - lastBlocks, "the model's blocks, less lastBlocks");
       for (const block of alwaysComputed) {
         if (!(Number.isInteger(block) && block >= 0 && block < depth))
           throw new OptionError(`alwaysComputed: expected blocks from 0 to ${depth - 1}, got ${block}`);

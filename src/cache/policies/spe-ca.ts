@@ -74,6 +74,7 @@ class SpeCaRun implements DynamicRun {
   ) {}
 
   async blocks(step: number, pass: BlockPass): Promise<void> {
+    if (this.verdicts.maxPredictions === 0) return; // nothing is predicted, so nothing need be stored
     this.rows = Array.from({ length: pass.rowCount }, (_, row) => this.next(step, this.rows[row]));
     const reuse = this.rows.map(({ predictions }) => predictions > 0);
     const verified = [...this.rows.keys()].filter((row) => this.rows[row]?.verifies);

@@ -45,7 +45,10 @@ async function metrics(
   const comparison = await compare(folders, options, signal);
   if (!options.quiet) {
     const others = folders.filter((folder) => folder.others > 0);
-    for (const { folder, others: count } of others) console.error(`${folder}: left out ${count} files, no pictures`);
+    for (const { folder, others: count } of others)
+      console.error(
+        `${folder}: left out ${count === 1 ? '1 file that is no picture' : `${count} files that are no pictures`}`,
+      );
     for (const warning of comparison.warnings) console.error(`warning: ${warning}`);
   }
   console.log(options.json ? JSON.stringify(comparison, null, 1) : metricsTable(comparison));
