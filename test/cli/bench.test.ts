@@ -74,7 +74,7 @@ describe('bench', () => {
     ['no pictures', ['--batch-size', '0'], /--batch-size: expected at least 1, got 0/],
     ['no steps', ['--steps', '0'], /numInferenceSteps: expected a whole number from 1 to 1000, got 0/],
     ['no cache', ['--cache', 'none'], /--cache none: only a method can be timed/],
-    ['an unknown cache', ['--cache', 'magic'], /--cache: expected none, delta-dit/],
+    ['an unknown cache', ['--cache', 'magic'], /--cache: expected none, auto, delta-dit/],
     ['blocks that are not there', ['--cache-option', 'cachedBlocks=4'], /cachedBlocks: .* from 0 to 3/],
     [
       'a model and a size',

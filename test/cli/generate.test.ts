@@ -190,7 +190,7 @@ describe('generate refuses', () => {
       ['--class', '1', '--cache', 'delta-dit', '--cache-option', 'budget=0.6,interval=2'],
       /budget: gives interval and cachedBlocks; expected it or them, got both/,
     ],
-    ['an unknown cache', ['--class', '1', '--cache', 'magic'], /--cache: expected none, delta-dit/],
+    ['an unknown cache', ['--class', '1', '--cache', 'magic'], /--cache: expected none, auto, delta-dit/],
     [
       'an unknown cache option',
       ['--class', '1', '--cache', 'delta-dit', '--cache-option', 'magic=1'],
