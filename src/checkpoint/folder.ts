@@ -13,7 +13,7 @@ export interface CheckpointFolder {
 }
 
 /** Configuration files are small; what is larger is not one. */
-const MAX_TEXT_BYTES = 64 * 2 ** 20;
+export const MAX_TEXT_BYTES = 64 * 2 ** 20;
 
 /** A whole small file as text. @throws FormatError when it is no UTF-8 or not small. */
 export async function readText(folder: CheckpointFolder, file: string): Promise<string> {
