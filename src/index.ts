@@ -4,12 +4,13 @@ import { openAutoencoder } from '../converters/open-autoencoder.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
+import { checkpointPath, checkpointPaths, type HubOptions } from './hub/checkpoint-path.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import type { Numerics } from './models/dit-config.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
 import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
-export interface FromPretrainedOptions extends OpenOptions, BackendOptions {
+export interface FromPretrainedOptions extends OpenOptions, BackendOptions, HubOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
   /** Overrides the checkpoint's origin. */
@@ -24,11 +25,14 @@ export const DiTPipeline = Object.assign(Pipeline, {
   /**
    * Opens a converted folder, a diffusers folder, or a `.pt` / `.pth` / `.safetensors` file (with `vae`), and reads it
    * into the backend. Call `dispose()` on what it gives.
-   * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+   * @param path also `owner/name` or `owner/name@revision` of a model on the Hugging Face hub, which is taken from the
+   * cache of huggingface_hub, or downloaded into it; `vae` may be one, too
+   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
    */
   async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
-    const checkpoint = await openDiT(path, options);
+    const found = await checkpointPaths(path, options);
+    const checkpoint = await openDiT(found.path, found.options);
     try {
       return await Pipeline.fromCheckpoint(checkpoint, options.numerics);
     } finally {
@@ -37,7 +41,7 @@ export const DiTPipeline = Object.assign(Pipeline, {
   },
 });
 
-export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, BackendOptions {
+export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, BackendOptions, HubOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
   /** Overrides the checkpoint's origin. */
@@ -53,11 +57,14 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    * Opens a converted folder, a diffusers folder of a PixArtAlphaPipeline, or a `.pth` / `.safetensors` file (with `vae`,
    * `textEncoder`, `tokenizer`), and reads it into the backend; a large text encoder stays on disk. Call `dispose()` on
    * what it gives.
-   * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+   * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may
+   * be some, too
+   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
    */
   async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
-    const checkpoint = await openPixArt(path, options);
+    const found = await checkpointPaths(path, options);
+    const checkpoint = await openPixArt(found.path, found.options);
     try {
       return await TextPipeline.fromCheckpoint(checkpoint, options.numerics);
     } finally {
@@ -66,7 +73,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
   },
 });
 
-export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLOptions, BackendOptions {
+export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLOptions, BackendOptions, HubOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
 }
@@ -75,11 +82,13 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  * An autoencoder without a diffusion model: a converted folder, a diffusers folder of an AutoencoderKL or one that has
  * `vae/`, or a single file, also of latent-diffusion and out of a Stable Diffusion file; read into the backend, its
  * encoder only with `encoder: true`. Call `dispose()` on what it gives.
- * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+ * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it
+ * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
  */
 export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
   await useBackend(options.backend, options);
-  const opened = await openAutoencoder({ ...options, vae: path });
+  const vae = await checkpointPath(path, { ...options, part: 'vae' });
+  const opened = await openAutoencoder({ ...options, vae });
   try {
     return await AutoencoderKL.fromCheckpoint(opened, options);
   } finally {
@@ -129,6 +138,9 @@ export type { ByteSource } from './checkpoint/byte-source.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export * from './errors.ts';
+export { type DownloadOptions, downloadCheckpoint, type HubOptions } from './hub/checkpoint-path.ts';
+export type { WantedPart } from './hub/needed-files.ts';
+export type { DownloadProgress } from './hub/transfer-meter.ts';
 export {
   type AnalysedPicture,
   type AnalyseOptions,
