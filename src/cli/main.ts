@@ -5,6 +5,7 @@ import { benchCommand } from './commands/bench.ts';
 import { convertCommand } from './commands/convert.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { downloadCommand } from './commands/download.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { setupNativeCommand } from './commands/setup-native.ts';
@@ -26,6 +27,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     convertCommand,
     inspectCommand,
     verifyCommand,
+    downloadCommand,
     doctorCommand,
     setupNativeCommand,
     demoCommand,
