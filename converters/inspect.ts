@@ -7,11 +7,12 @@ import {
   parseAnyManifest,
 } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import { ANY_WEIGHTS_FILES } from '../src/checkpoint/weights-files.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { elementCount } from '../src/shape.ts';
 import { detectModel } from './detect-model.ts';
 import { openCheckpointFile } from './formats/detect.ts';
-import { DIFFUSERS_WEIGHTS_FILES, openComponent, openFiles, TRANSFORMERS_WEIGHTS_FILES } from './open-archive.ts';
+import { openComponent, openFiles } from './open-archive.ts';
 
 /** Names of models have at most a dozen parts; the rest of a longer one stays in one piece. */
 const MAX_LEVELS = 32;
@@ -96,14 +97,12 @@ async function inspectFolder(folder: CheckpointFolder): Promise<readonly Inspect
   const inspected: Inspected[] = [];
   for (const part of [folder, ...COMPONENT_FOLDERS.map((name) => folder.at(name))])
     if (await part.has('config.json'))
-      inspected.push(await inspectArchive((await openComponent(part, ANY_WEIGHTS)).archive));
+      inspected.push(await inspectArchive((await openComponent(part, ANY_WEIGHTS_FILES)).archive));
   if (inspected.length > 0) return inspected;
   throw new CheckpointError(
     `${folder.name}: holds no checkpoint; expected ${MANIFEST_NAME}, or config.json here or in ${COMPONENT_FOLDERS.join('/, ')}/`,
   );
 }
-
-const ANY_WEIGHTS = [...DIFFUSERS_WEIGHTS_FILES, ...TRANSFORMERS_WEIGHTS_FILES];
 
 /** Where diffusers' pipelines keep their models. */
 const COMPONENT_FOLDERS = ['transformer', 'vae', 'text_encoder'];

@@ -4,6 +4,7 @@ import type { ManifestComponent } from '../src/checkpoint/manifest.ts';
 import { openSafetensors } from '../src/checkpoint/safetensors.ts';
 import { openSharded } from '../src/checkpoint/sharded.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
+import { DIFFUSERS_WEIGHTS_FILES, findWeights } from '../src/checkpoint/weights-files.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { openCheckpointFile } from './formats/detect.ts';
 
@@ -13,44 +14,22 @@ export interface OpenedWeights {
   readonly files: readonly string[];
 }
 
-/** What diffusers' `save_pretrained` calls the weights of a component, in the order in which it looks for them. */
-export const DIFFUSERS_WEIGHTS_FILES = [
-  'diffusion_pytorch_model.safetensors',
-  'diffusion_pytorch_model.fp16.safetensors',
-  'diffusion_pytorch_model.bin',
-];
-
-/** The same of transformers' `save_pretrained`. */
-export const TRANSFORMERS_WEIGHTS_FILES = [
-  'model.safetensors',
-  'model.fp16.safetensors',
-  'model.bf16.safetensors',
-  'pytorch_model.bin',
-  'pytorch_model.fp16.bin',
-  'pytorch_model.bf16.bin',
-];
-
 /** The weights of one component of a diffusers folder: one file, or shards with an index. */
 export async function openComponent(
   folder: CheckpointFolder,
   weightsFiles: readonly string[] = DIFFUSERS_WEIGHTS_FILES,
 ): Promise<OpenedWeights> {
-  for (const file of weightsFiles) {
-    for (const index of indexesOf(file)) if (await folder.has(index)) return openShards(folder, index);
-    if (await folder.has(file)) {
-      return { archive: await openCheckpointFile(await folder.open(file)), files: [`${folder.name}/${file}`] };
-    }
+  const found = await findWeights((file) => folder.has(file), weightsFiles);
+  if (found?.isIndex) return openShards(folder, found.file);
+  if (found) {
+    return {
+      archive: await openCheckpointFile(await folder.open(found.file)),
+      files: [`${folder.name}/${found.file}`],
+    };
   }
   throw new CheckpointError(
     `${folder.name}: no weights; expected one of ${weightsFiles.join(', ')}, or one's .index.json and its shards`,
   );
-}
-
-/** What the index of a file's shards may be called: `a.safetensors.index.json`; of `a.fp16.b` also `a.b.index.fp16.json`. */
-function indexesOf(file: string): readonly string[] {
-  const [name, variant, format] = file.split('.');
-  const own = `${file}.index.json`;
-  return format === undefined ? [own] : [own, `${name}.${format}.index.${variant}.json`];
 }
 
 async function openShards(folder: CheckpointFolder, index: string): Promise<OpenedWeights> {

@@ -2,6 +2,7 @@ import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { checkParameters } from '../src/checkpoint/weights.ts';
+import { TRANSFORMERS_WEIGHTS_FILES } from '../src/checkpoint/weights-files.ts';
 import { CheckpointError, FileError } from '../src/errors.ts';
 import type { T5Checkpoint } from '../src/models/t5-checkpoint.ts';
 import { parseT5EncoderConfig, type T5EncoderConfig } from '../src/models/t5-config.ts';
@@ -9,7 +10,7 @@ import { T5Encoder } from '../src/models/t5-encoder.ts';
 import { readLenientJson } from './formats/lenient-json.ts';
 import { mapTensors } from './key-maps/key-map.ts';
 import { t5Encoder } from './key-maps/t5.ts';
-import { closingOnError, openComponent, openFiles, TRANSFORMERS_WEIGHTS_FILES } from './open-archive.ts';
+import { closingOnError, openComponent, openFiles } from './open-archive.ts';
 import { t5ConfigFromTransformers } from './t5-configs.ts';
 
 /**

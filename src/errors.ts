@@ -35,6 +35,11 @@ export class FileError extends DeltaDiTError {
   override readonly name = 'FileError';
 }
 
+/** A model could not be had from the Hugging Face hub. */
+export class HubError extends DeltaDiTError {
+  override readonly name = 'HubError';
+}
+
 /** Numbers stopped being finite during sampling. */
 export class NumericsError extends DeltaDiTError {
   override readonly name = 'NumericsError';

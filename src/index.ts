@@ -5,13 +5,14 @@ import { openClassifier } from '../converters/open-classifier.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
+import { checkpointPath, checkpointPaths, type HubOptions } from './hub/checkpoint-path.ts';
 import { FeatureExtractor } from './metrics/feature-extractor.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
 import type { LoadOptions } from './pipelines/load-options.ts';
 import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
-export interface FromPretrainedOptions extends OpenOptions, LoadOptions, BackendOptions {
+export interface FromPretrainedOptions extends OpenOptions, LoadOptions, BackendOptions, HubOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
 }
@@ -24,11 +25,14 @@ export const DiTPipeline = Object.assign(Pipeline, {
   /**
    * Opens a converted folder, a diffusers folder, or a `.pt` / `.pth` / `.safetensors` file (with `vae`), and reads it
    * into the backend. Call `dispose()` on what it gives.
-   * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+   * @param path also `owner/name` or `owner/name@revision` of a model on the Hugging Face hub, which is taken from the
+   * cache of huggingface_hub, or downloaded into it; `vae` may be one, too
+   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
    */
   async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
-    const checkpoint = await openDiT(path, options);
+    const found = await checkpointPaths(path, options);
+    const checkpoint = await openDiT(found.path, found.options);
     try {
       return await Pipeline.fromCheckpoint(checkpoint, options);
     } finally {
@@ -37,7 +41,7 @@ export const DiTPipeline = Object.assign(Pipeline, {
   },
 });
 
-export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, LoadOptions, BackendOptions {
+export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, LoadOptions, BackendOptions, HubOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
 }
@@ -51,11 +55,14 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    * Opens a converted folder, a diffusers folder of a PixArtAlphaPipeline, or a `.pth` / `.safetensors` file (with `vae`,
    * `textEncoder`, `tokenizer`), and reads it into the backend; a large text encoder stays on disk. Call `dispose()` on
    * what it gives.
-   * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+   * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may
+   * be some, too
+   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
    */
   async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
-    const checkpoint = await openPixArt(path, options);
+    const found = await checkpointPaths(path, options);
+    const checkpoint = await openPixArt(found.path, found.options);
     try {
       return await TextPipeline.fromCheckpoint(checkpoint, options);
     } finally {
@@ -64,7 +71,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
   },
 });
 
-export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLOptions, BackendOptions {
+export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLOptions, BackendOptions, HubOptions {
   /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
   readonly backend?: BackendName | undefined;
 }
@@ -73,11 +80,13 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  * An autoencoder without a diffusion model: a converted folder, a diffusers folder of an AutoencoderKL or one that has
  * `vae/`, or a single file, also of latent-diffusion and out of a Stable Diffusion file; read into the backend, its
  * encoder only with `encoder: true`. Call `dispose()` on what it gives.
- * @throws FileError, FormatError, CheckpointError or BackendError saying what is wrong and what to do.
+ * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it
+ * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
  */
 export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
   await useBackend(options.backend, options);
-  const opened = await openAutoencoder({ ...options, vae: path });
+  const vae = await checkpointPath(path, { ...options, part: 'vae' });
+  const opened = await openAutoencoder({ ...options, vae });
   try {
     return await AutoencoderKL.fromCheckpoint(opened, options);
   } finally {
@@ -200,6 +209,9 @@ export type { WeightDtype } from './checkpoint/hold.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export * from './errors.ts';
+export { type DownloadOptions, downloadCheckpoint, type HubOptions } from './hub/checkpoint-path.ts';
+export type { WantedPart } from './hub/needed-files.ts';
+export type { DownloadProgress } from './hub/transfer-meter.ts';
 export {
   type AnalysedPicture,
   type AnalyseOptions,

@@ -135,6 +135,12 @@ describe('a browser build stays possible', () => {
     expect(builtins).toEqual([]);
   });
 
+  it('nor does what talks to the hub', () => {
+    const network = [...loadedWith('src/hub/hub-client.ts'), ...loadedWith('src/hub/needed-files.ts')];
+    expect(network).toContain('src/hub/receive.ts');
+    expect(packagesOf(network).filter((line) => isBuiltin(line.split(': ')[1] ?? ''))).toEqual([]);
+  });
+
   it('nor does it register a backend', () => {
     expect(packagesOf(loaded).filter((line) => BACKEND_PACKAGE.test(line.split(': ')[1] ?? ''))).toEqual([]);
   });

@@ -3,18 +3,20 @@ import { dirname, join } from 'node:path';
 import { FileError, FormatError } from '../errors.ts';
 import { assertInside, type ByteSource } from './byte-source.ts';
 import { assertPlainFileName } from './file-names.ts';
+import { isHubBlob } from './hub-links.ts';
 
 /** One read call of Node takes at most 2^31 - 1 bytes. */
 const MAX_READ = 2 ** 30;
 
 /**
  * A file on disk, read by position. Loaded by dynamic import, because it needs Node.
+ * @param name shown in errors
  * @throws FileError when the path is absent, unreadable or not a regular file.
  */
-export async function fileSource(path: string): Promise<ByteSource> {
+export async function fileSource(path: string, name = path): Promise<ByteSource> {
   const { handle, size } = await openRegularFile(path);
   const source: ByteSource = {
-    name: path,
+    name,
     size,
     async read(offset, length, into) {
       assertInside(source, offset, length);
@@ -28,8 +30,9 @@ export async function fileSource(path: string): Promise<ByteSource> {
 }
 
 /**
- * The file `name` of a folder, by its plain name and without leaving the folder.
- * @throws FormatError when the name has a path in it or is a link out of the folder, FileError as `fileSource`.
+ * The file `name` of a folder, by its plain name and without leaving the folder; in a snapshot of huggingface_hub's cache
+ * also the model's own blob that a link there leads to.
+ * @throws FormatError when the name has a path in it or is a link to anywhere else, FileError as `fileSource`.
  */
 export async function openFolderFile(folder: string, name: string): Promise<ByteSource> {
   assertPlainFileName(folder, name);
@@ -37,12 +40,12 @@ export async function openFolderFile(folder: string, name: string): Promise<Byte
   const [realFolder, realFile] = await Promise.all([realpath(folder), realpath(path)]).catch((cause) => {
     throw unreadable(path, cause);
   });
-  if (dirname(realFile) !== realFolder) {
+  if (dirname(realFile) !== realFolder && !(await isHubBlob(realFolder, realFile))) {
     throw new FormatError(
       `${path}: is a link to ${realFile}, outside its folder; copy the folder with its links resolved (cp -rL)`,
     );
   }
-  return fileSource(realFile);
+  return fileSource(realFile, path);
 }
 
 async function openRegularFile(path: string): Promise<{ handle: FileHandle; size: number }> {

@@ -19,7 +19,7 @@ export async function readCachePlan(folder: CheckpointFolder): Promise<string | 
 }
 
 /** Configuration files are small; what is larger is not one. */
-const MAX_TEXT_BYTES = 64 * 2 ** 20;
+export const MAX_TEXT_BYTES = 64 * 2 ** 20;
 
 /** A whole small file as text. @throws FormatError when it is no UTF-8 or not small. */
 export async function readText(folder: CheckpointFolder, file: string): Promise<string> {

@@ -37,6 +37,11 @@ export async function openSharded(
   }
 }
 
+/** The files that an index names. @throws FormatError as `openSharded` does for an index that is none. */
+export function shardNames(where: string, indexText: string): readonly string[] {
+  return [...new Set(parseIndex(where, indexText).values())];
+}
+
 function parseIndex(where: string, text: string): ReadonlyMap<string, string> {
   const { weight_map: weightMap } = parseStrictJson(where, text);
   if (!isJsonObject(weightMap)) {

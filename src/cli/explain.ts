@@ -17,7 +17,8 @@ import { PIXART_BRANCHES } from '../models/pixart-config.ts';
 import { type PlanOptions, planOf } from '../pipelines/run-plan.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 import { type CaptionedCost, captionedCost } from './captioned-cost.ts';
-import { modelPath, refuseUnreadLayout } from './model-options.ts';
+import { findModelAndParts } from './find-model.ts';
+import { refuseUnreadLayout } from './model-options.ts';
 import { checkSubjects, modelName, type PainterOptions } from './open-painter.ts';
 
 interface ExplainOptions extends PainterOptions {
@@ -34,9 +35,9 @@ interface ExplainOptions extends PainterOptions {
 /** Prints the plan of steps × blocks and its MACs; reads no weights. */
 export async function explain(options: ExplainOptions, cache: CachePolicy | 'auto' | undefined): Promise<void> {
   const named = options.prompt ? 'prompt' : options.class && 'class';
-  const path = modelPath(modelName(options, named ?? 'class'));
-  refuseUnreadLayout(path, options);
-  const checkpoint = await openCheckpoint(path, options);
+  const found = await findModelAndParts(modelName(options, named ?? 'class'), options);
+  refuseUnreadLayout(found.path, options);
+  const checkpoint = await openCheckpoint(found.path, found.options);
   try {
     const isDiT = checkpoint.pipeline === 'DiTPipeline';
     checkSubjects(checkpoint, named ?? (isDiT ? 'class' : 'prompt'), options);

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { type CachePolicy, OptionError, type SubjectKind } from '../index.ts';
 import { wantedCache } from './cache-options.ts';
+import { findModel } from './find-model.ts';
 import type { GenerateOptions, PictureOptions } from './generate-options.ts';
-import { modelPath, unreadLayout } from './model-options.ts';
+import { unreadLayout } from './model-options.ts';
 import type { NamedPicture } from './output.ts';
 import type { WantedSize } from './prompt-switches.ts';
 import { BATCH_SIZE } from './run-jobs.ts';
@@ -46,7 +47,7 @@ export async function resolved(options: GenerateOptions, command: Command): Prom
   const stored = await readSettings(options.fromImage);
   const given = givenOptions(command);
   const cacheOption = [...(given.cache === undefined ? stored.cacheOptions : []), ...(given.cacheOption ?? [])];
-  return { options: { ...options, ...optionsOf(stored, given), ...given, cacheOption }, stored };
+  return { options: { ...options, ...(await optionsOf(stored, given)), ...given, cacheOption }, stored };
 }
 
 export interface ResolvedOptions {
@@ -89,9 +90,9 @@ export function requestedPolicy({
 }
 
 /** The options that made a picture, but for those that one that is given makes void. */
-function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Partial<GenerateOptions> {
+async function optionsOf(stored: StoredSettings, given: Partial<GenerateOptions>): Promise<Partial<GenerateOptions>> {
   return {
-    ...layoutOf(stored, given),
+    ...(await layoutOf(stored, given)),
     ...subjectsOptions(stored, given),
     numerics: stored.numerics,
     dtype: stored.dtype,
@@ -128,8 +129,8 @@ function subjectsOptions(stored: StoredSettings, given: Partial<GenerateOptions>
 }
 
 /** The model, and what its files did not say; a model that is given may be the same one, converted since. */
-function layoutOf(stored: StoredSettings, given: Partial<GenerateOptions>): Partial<GenerateOptions> {
-  const unread = given.model === undefined ? {} : unreadLayout(modelPath(given.model));
+async function layoutOf(stored: StoredSettings, given: Partial<GenerateOptions>): Promise<Partial<GenerateOptions>> {
+  const unread = given.model === undefined ? {} : unreadLayout(await findModel(given.model, given));
   const read = Object.entries(storedLayout(stored)).filter(([name, value]) => value !== undefined && !(name in unread));
   return { model: stored.model, ...Object.fromEntries(read) };
 }

@@ -6,6 +6,7 @@ import { calibrateCommand } from './commands/calibrate.ts';
 import { convertCommand } from './commands/convert.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { downloadCommand } from './commands/download.ts';
 import { generateCommand } from './commands/generate.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { labCommand } from './commands/lab.ts';
@@ -30,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     convertCommand,
     inspectCommand,
     verifyCommand,
+    downloadCommand,
     doctorCommand,
     setupNativeCommand,
     demoCommand,

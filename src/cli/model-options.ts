@@ -7,7 +7,6 @@ import {
   BACKEND_NAMES,
   type BackendName,
   type BackendReport,
-  FileError,
   type Numerics,
   type OpenOptions,
   type OpenPixArtOptions,
@@ -16,7 +15,6 @@ import {
   type WeightDtype,
 } from '../index.ts';
 import { finiteNumber, wholeNumber } from './arguments.ts';
-import { packageFolder } from './package-folder.ts';
 
 /** The model that is shipped. */
 export const DEFAULT_MODEL = 'dit-emoji';
@@ -82,7 +80,7 @@ export function withLayoutOptions(command: Command): Command {
 export function withModelOptions(command: Command): Command {
   command.option(
     '-m, --model <name>',
-    `checkpoint folder, weights file, or the name of a shipped one (default: ${DEFAULT_MODEL}; for prompts ${PROMPT_MODEL})`,
+    `checkpoint folder, weights file, owner/name of a model on the Hugging Face hub, or the name of a shipped one (default: ${DEFAULT_MODEL}; for prompts ${PROMPT_MODEL})`,
   );
   return withDtypeOption(withBackendOptions(withLayoutOptions(command))).option(
     '--force-memory',
@@ -159,15 +157,4 @@ export async function startBackend({ backend: name, gpu, quiet, dtype }: Backend
 
 function commandAdvice(command: string | undefined): string {
   return command ? `; run ${command}` : '';
-}
-
-/** A path as it is, or a checkpoint by name from ./checkpoints or from this package. @param flag for the error */
-export function modelPath(model: string, flag = '--model'): string {
-  const places = [model, join('checkpoints', model), join(packageFolder(), 'checkpoints', model)];
-  const found = places.find((path) => existsSync(path));
-  if (!found)
-    throw new FileError(
-      `${flag} ${model}: no such file or folder, and no checkpoint of that name; looked at ${places.join(', ')}`,
-    );
-  return found;
 }

@@ -10,24 +10,22 @@ import {
   type PromptSettings,
   promptPainter,
   type SubjectKind,
+  type WantedPart,
 } from '../index.ts';
 import { wholeNumber } from './arguments.ts';
+import { findModelAndParts } from './find-model.ts';
 import { checkMemory, type MemoryRequest, memoryLimits, weightCopies } from './memory-check.ts';
-import {
-  DEFAULT_MODEL,
-  type ModelOptions,
-  modelPath,
-  PROMPT_MODEL,
-  refuseUnreadLayout,
-  startBackend,
-} from './model-options.ts';
+import { DEFAULT_MODEL, type ModelOptions, PROMPT_MODEL, refuseUnreadLayout, startBackend } from './model-options.ts';
 
 /** Of a text-to-image model alone. */
 export interface PromptOptions extends Pick<PromptSettings, 'width' | 'height' | 'cleanPrompt'> {
   readonly negativePrompt?: string;
 }
 
-export interface PainterOptions extends ModelOptions, PromptOptions {}
+export interface PainterOptions extends ModelOptions, PromptOptions {
+  /** Parts of a model of the hub that are not needed, and not downloaded. */
+  readonly without?: readonly WantedPart[];
+}
 
 export function withPromptOptions(command: Command): Command {
   return command
@@ -54,10 +52,10 @@ export async function openPainter(
   kind: SubjectKind,
   request: MemoryRequest = { pictures: 1, guided: true, dtype: options.dtype },
 ): Promise<Painter> {
-  const path = modelPath(modelName(options, kind));
-  refuseUnreadLayout(path, options);
+  const found = await findModelAndParts(modelName(options, kind), options);
+  refuseUnreadLayout(found.path, options);
   const backend = await startBackend(options);
-  const checkpoint = await openCheckpoint(path, options);
+  const checkpoint = await openCheckpoint(found.path, found.options);
   try {
     checkSubjects(checkpoint, kind, options);
     if (!options.forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));

@@ -8,11 +8,12 @@ export class ProgressLine {
     private readonly stream: NodeJS.WriteStream = process.stderr,
   ) {}
 
-  /** @param done 0…1 */
-  update(done: number, note = ''): void {
+  /** @param done 0…1 @param secondsLeft where it is known better than by what has passed; NaN where it is not known */
+  update(done: number, note = '', secondsLeft?: number): void {
     if (!this.stream.isTTY) return;
     const elapsed = (performance.now() - this.start) / 1000;
-    const left = done > 0 ? duration((elapsed * (1 - done)) / done) : '…';
+    const seconds = secondsLeft ?? (elapsed * (1 - done)) / done;
+    const left = Number.isFinite(seconds) ? duration(seconds) : '…';
     const width = 24;
     const filled = Math.round(done * width);
     const bar = '█'.repeat(filled) + '░'.repeat(width - filled);

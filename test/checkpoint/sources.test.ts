@@ -71,6 +71,68 @@ describe('fileSource', () => {
   });
 });
 
+describe('openFolderFile in a snapshot of the hub’s cache', () => {
+  const COMMIT = 'c'.repeat(40);
+  const SHARED = `ab${'0'.repeat(62)}`;
+  let model: string;
+  beforeAll(async () => {
+    model = join(folder, 'hub', 'models--a--b');
+    const part = join(model, 'snapshots', COMMIT, 'vae');
+    await mkdir(part, { recursive: true });
+    await mkdir(join(model, 'blobs', 'deeper'), { recursive: true });
+    await mkdir(join(folder, 'hub', 'models--a--c', 'blobs'), { recursive: true });
+    await mkdir(join(folder, 'hub', 'blobs', 'ab'), { recursive: true });
+    for (const file of [
+      'blobs/own',
+      'blobs/deeper/file',
+      '../models--a--c/blobs/other',
+      `../blobs/ab/${SHARED}`,
+      'refs',
+    ])
+      await writeFile(join(model, file), 'x');
+    await symlink(`../../blobs/ab/${SHARED}`, join(model, 'blobs', 'shared'));
+    await symlink('../../../ten', join(model, 'blobs', 'away'));
+    const up = '../../../../';
+    const links = {
+      own: `${up}models--a--b/blobs/own`,
+      shared: `${up}models--a--b/blobs/shared`,
+      deeper: `${up}models--a--b/blobs/deeper/file`,
+      other: `${up}models--a--c/blobs/other`,
+      refs: `${up}models--a--b/refs`,
+      away: `${up}models--a--b/blobs/away`,
+      out: `${up}../ten`,
+    };
+    for (const [name, target] of Object.entries(links)) await symlink(target, join(part, name));
+  });
+  const opened = (name: string) => openFolderFile(join(model, 'snapshots', COMMIT, 'vae'), name);
+
+  it('opens what links to a blob of the same model, under the name of the link', async () => {
+    const source = await opened('own');
+    expect(source.name).toBe(join(model, 'snapshots', COMMIT, 'vae', 'own'));
+    expect(await source.read(0, 1)).toHaveLength(1);
+    await source.close();
+  });
+
+  it('opens what links to a blob that models share, where the store is marked as one', async () => {
+    await expect(opened('shared')).rejects.toThrow(/outside its folder/);
+    await writeFile(join(folder, 'hub', 'blobs', '.huggingface-shared-blobs'), '1\n');
+    await (await opened('shared')).close();
+  });
+
+  it.each(['deeper', 'other', 'refs', 'away', 'out'])('refuses a link to anything else: %s', async (name) => {
+    await expect(opened(name)).rejects.toThrow(FormatError);
+  });
+
+  it('refuses the same links in any other folder', async () => {
+    const elsewhere = join(folder, 'models--a--b');
+    await mkdir(join(elsewhere, 'snapshots', 'main'), { recursive: true });
+    await mkdir(join(elsewhere, 'blobs'));
+    await writeFile(join(elsewhere, 'blobs', 'own'), 'x');
+    await symlink('../../blobs/own', join(elsewhere, 'snapshots', 'main', 'own'));
+    await expect(openFolderFile(join(elsewhere, 'snapshots', 'main'), 'own')).rejects.toThrow(/outside its folder/);
+  });
+});
+
 describe('openFolderFile', () => {
   it.each(['file', 'neighbour'])('opens %s', async (name) => {
     const source = await openFolderFile(join(folder, 'inside'), name);

@@ -15,7 +15,7 @@ export const PARITY = 'test/fixtures/parity';
 export function runCli(...args: readonly string[]): Promise<CliResult> {
   if (!existsSync('dist/cli.mjs')) throw new Error('the program is not built: npm run build');
   return new Promise((resolve) => {
-    execFile('node', ['bin/delta-dit.mjs', ...args], (error, stdout, stderr) => {
+    execFile('node', ['bin/delta-dit.mjs', ...args], { env: process.env }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr });
     });
   });
@@ -40,7 +40,8 @@ export interface RunningCli {
 
 /** Starts the program, to meddle with it while it runs. */
 export function startCli(...args: readonly string[]): RunningCli {
-  const child = spawn('node', ['bin/delta-dit.mjs', ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const { env } = process; // this test's
+  const child = spawn('node', ['bin/delta-dit.mjs', ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';
   child.stderr.on('data', (text) => {
     stderr += text;

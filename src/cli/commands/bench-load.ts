@@ -21,9 +21,10 @@ import {
 import { benchLoad, type LoadSubject } from '../../lab/bench-load.ts';
 import { benchCheckpoint } from '../../lab/bench-sizes.ts';
 import { benchEnvironment, environmentLine } from '../bench-environment.ts';
+import { findModel } from '../find-model.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
-import { modelPath, startBackend } from '../model-options.ts';
+import { startBackend } from '../model-options.ts';
 import { loadTable } from '../speed-tables.ts';
 import { checkSized, type SizedOptions, withSizeOptions } from './bench-speed.ts';
 
@@ -51,7 +52,7 @@ async function load(options: LoadCliOptions, signal: AbortSignal): Promise<void>
   const { checkpoint, size, rounds, json, dtype = 'float32', stored } = options;
   const random = checkpoint === undefined ? benchCheckpoint(size) : undefined;
   const backend = await startBackend(options);
-  const opened = random ?? (await openCheckpoint(modelPath(checkpoint ?? '')));
+  const opened = random ?? (await openCheckpoint(await findModel(checkpoint ?? '')));
   const folder = await mkdtemp(join(tmpdir(), 'delta-dit-bench-'));
   try {
     await checkMemory(opened, { pictures: 1, guided: true, dtype }, memoryLimits(backend), weightCopies(backend));

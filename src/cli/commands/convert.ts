@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
+import { checkpointPaths } from '../../hub/checkpoint-path.ts';
 import { convertCheckpoint, type StorageType } from '../../index.ts';
 import { finiteNumber, wholeNumber } from '../arguments.ts';
+import { downloading } from '../download-progress.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { type LayoutOptions, withLayoutOptions } from '../model-options.ts';
 import { ProgressLine } from '../progress.ts';
@@ -17,7 +19,10 @@ interface ConvertCliOptions extends LayoutOptions {
 export function convertCommand(): Command {
   const command = new Command('convert')
     .description('turn a PyTorch checkpoint into safetensors and a manifest')
-    .argument('<from>', '.pt, .pth or .safetensors file, or a diffusers folder, of a DiT or a PixArt-α')
+    .argument(
+      '<from>',
+      '.pt, .pth or .safetensors file, diffusers folder, or owner/name on the hub, of a DiT or a PixArt-α',
+    )
     .requiredOption('--out <folder>', 'folder to write')
     .addOption(new Option('--dtype <type>', 'storage').choices(['float32', 'float16', 'bfloat16']).default('float16'))
     .option('--skip-text-encoder', 'leave the T5 away, where captions are encoded elsewhere')
@@ -33,9 +38,11 @@ async function convert(from: string, options: ConvertCliOptions, signal: AbortSi
   const progress = new ProgressLine('Converting');
   const { defaultSteps, defaultCfgScale } = options;
   try {
+    const without = options.skipTextEncoder ? (['text_encoder', 'tokenizer'] as const) : [];
+    const found = await downloading(false, (hub) => checkpointPaths(from, { ...options, ...hub, without }));
     const result = await convertCheckpoint({
-      ...options,
-      from,
+      ...found.options,
+      from: found.path,
       signal,
       defaults: {
         ...(defaultSteps === undefined ? {} : { numInferenceSteps: defaultSteps }),

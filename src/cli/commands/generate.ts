@@ -31,7 +31,8 @@ async function generate(given: GenerateOptions, command: Command): Promise<void>
   await checkFiles(files, options.force ?? false);
   const start = performance.now();
   const { width, height, dtype } = options;
-  const painter = await openPainter(options, kind, {
+  const model = options.embeds === undefined ? options : { ...options, without: ENCODED_WITHOUT };
+  const painter = await openPainter(model, kind, {
     ...{ width, height, dtype, pictures: Math.min(request.batchSize, pictures.length) },
     guided: (options.cfgScale ?? options.guidanceScale ?? Number.POSITIVE_INFINITY) > 1,
   });
@@ -44,6 +45,9 @@ async function generate(given: GenerateOptions, command: Command): Promise<void>
     painter.pipe.dispose();
   }
 }
+
+/** What prompts that come encoded do not need. */
+const ENCODED_WITHOUT = ['text_encoder', 'tokenizer'] as const;
 
 /** @throws OptionError for options that each are right and together are not. */
 function checkTogether(options: GenerateOptions, { compare, kind, pictures }: GenerateRequest, output: Output): void {

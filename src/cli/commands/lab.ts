@@ -25,11 +25,12 @@ import {
 } from '../../index.ts';
 import { finiteNumber, wholeNumber } from '../arguments.ts';
 import { benchEnvironment } from '../bench-environment.ts';
+import { findModel } from '../find-model.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { LabFolder, slug } from '../lab-folder.ts';
 import { labReport } from '../lab-report.ts';
 import { withLabSubjects } from '../lab-subjects.ts';
-import { modelPath, withModelOptions } from '../model-options.ts';
+import { withModelOptions } from '../model-options.ts';
 import { type BenchedOptions, guidanceOf, openBenched } from '../open-benched.ts';
 import { writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
@@ -80,7 +81,10 @@ function gridNames(text: string): readonly GridName[] {
 
 async function lab(options: LabCliOptions, signal: AbortSignal): Promise<void> {
   if (options.seeds < 2) throw new OptionError(`--seeds: expected at least 2, got ${options.seeds}`);
-  const features = options.features === false ? undefined : modelPath(options.features, '--features');
+  const features =
+    options.features === false
+      ? undefined
+      : await findModel(options.features, { quiet: options.quiet, flag: '--features' });
   const benched = await openBenched(options);
   const { painter } = benched;
   const extractor = features === undefined ? undefined : await openFeatureExtractor(features);

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { openFeatureExtractor } from '../../index.ts';
+import { findModel } from '../find-model.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { type FolderComparison, measureFolders } from '../measure-folders.ts';
 import { metricsTable } from '../metrics-report.ts';
-import { type BackendCliOptions, modelPath, startBackend, withBackendOptions } from '../model-options.ts';
+import { type BackendCliOptions, startBackend, withBackendOptions } from '../model-options.ts';
 import { type PictureFolder, pictureFolder } from '../picture-folders.ts';
 import { ProgressLine } from '../progress.ts';
 
@@ -60,7 +61,7 @@ async function compare(
   signal: AbortSignal,
 ): Promise<FolderComparison> {
   const { features, unpaired = false, quiet } = options;
-  const path = features === false ? undefined : modelPath(features, '--features');
+  const path = features === false ? undefined : await findModel(features, { quiet, flag: '--features' });
   if (path !== undefined) await startBackend(options);
   const extractor = path === undefined ? undefined : await openFeatureExtractor(path);
   const progress = quiet ? undefined : new ProgressLine('Measuring');

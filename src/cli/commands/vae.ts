@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command, Option } from 'commander';
+import { checkpointPath } from '../../hub/checkpoint-path.ts';
 import {
   type AutoencoderKL,
   type AutoencoderSizes,
@@ -15,13 +16,14 @@ import {
 import { resizeLanczos } from '../../pipelines/lanczos.ts';
 import { torchNoise } from '../../pipelines/noise.ts';
 import { wholeNumber } from '../arguments.ts';
+import { downloading } from '../download-progress.ts';
+import { findModel } from '../find-model.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { writeLatents } from '../latents-file.ts';
 import { type MemoryLimit, memoryError, memoryLimits } from '../memory-check.ts';
 import {
   type BackendCliOptions,
   DEFAULT_MODEL,
-  modelPath,
   startBackend,
   withAutoencoderSizes,
   withBackendOptions,
@@ -55,7 +57,10 @@ export function vaeCommand(): Command {
         `checkpoint folder, or the name of a shipped one (default: ${DEFAULT_MODEL})`,
       ).conflicts('vae'),
     )
-    .option('--vae <path>', 'instead: an AutoencoderKL, its diffusers folder or a weights file');
+    .option(
+      '--vae <path>',
+      'instead: an AutoencoderKL, its diffusers folder, a weights file, or owner/name on the hub',
+    );
   return withBackendOptions(withAutoencoderSizes(command))
     .option('--force-memory', 'try a picture that is estimated not to fit in memory')
     .option('--sample', 'draw the latents from their distribution; without it they are its mean')
@@ -70,7 +75,7 @@ async function vae(path: string, options: VaeOptions, signal: AbortSignal): Prom
   const { output, latents: latentsFile, force = false } = options;
   const seed = seedOf(options);
   await checkFiles(output, latentsFile, force);
-  const weights = options.vae ?? modelPath(options.model ?? DEFAULT_MODEL);
+  const weights = await autoencoderPath(options);
   const picture = await readPicture(path);
   const backend = await startBackend(options);
   const limits = options.forceMemory ? [] : memoryLimits(backend);
@@ -132,6 +137,11 @@ function fitted(
     throw memoryError(what, weights + activations, limit, advice);
   }
   return resizeLanczos(picture, width, height);
+}
+
+function autoencoderPath({ vae, model = DEFAULT_MODEL, quiet }: VaeOptions): Promise<string> {
+  if (vae === undefined) return findModel(model, { quiet, part: 'vae' });
+  return downloading(quiet, (hub) => checkpointPath(vae, { ...hub, part: 'vae' }));
 }
 
 interface RoundTrip {

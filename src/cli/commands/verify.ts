@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { CheckpointError, verifyCheckpoint } from '../../index.ts';
-import { modelPath } from '../model-options.ts';
+import { findModel } from '../find-model.ts';
 import { ProgressLine } from '../progress.ts';
 
 export function verifyCommand(): Command {
@@ -11,7 +11,7 @@ export function verifyCommand(): Command {
 }
 
 async function verify(folder: string): Promise<void> {
-  const path = modelPath(folder);
+  const path = await findModel(folder);
   const progress = new ProgressLine('Verifying');
   try {
     const report = await verifyCheckpoint(path, {
