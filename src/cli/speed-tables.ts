@@ -68,27 +68,6 @@ export function loadTable(report: LoadReport, name: string): string {
   return `${table}\n\nPeak memory above idle: ${(peakBytes / 1e6).toFixed(0)} MB, ${peak} × the weights as held (${(heldBytes / 1e6).toFixed(0)} MB).`;
 }
 
-export interface ImageReport {
-  readonly size: string;
-  readonly batchSize: number;
-  readonly rounds: number;
-  readonly numInferenceSteps: number;
-  readonly cache: string | null;
-  readonly seconds: Spread;
-  readonly samplingSeconds: Spread;
-  readonly decodeSeconds: Spread;
-}
-
-export function imageTable(report: ImageReport): string {
-  const { size, batchSize, rounds, numInferenceSteps, cache, seconds, samplingSeconds, decodeSeconds } = report;
-  const setting = `${size}, ${cache ?? 'uncached'}, ${numInferenceSteps} steps; ${batchSize} at once, guided; ${roundsOf(rounds)}`;
-  const rows = Object.entries({ 'all, s': seconds, 'sampling, s': samplingSeconds, 'decoding, s': decodeSeconds });
-  return markdown([
-    [setting, 'median', 'min', 'max − min'],
-    ...rows.map(([name, { median, min, spread }]) => [name, ...[median, min, spread].map(threeDigits)]),
-  ]);
-}
-
 export function roundsOf(rounds: number): string {
   return `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`;
 }
