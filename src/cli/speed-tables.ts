@@ -1,4 +1,3 @@
-import type { WeightDtype } from '../checkpoint/hold.ts';
 import type { LoadReport } from '../lab/bench-load.ts';
 import type { ProfileReport } from '../lab/bench-profile.ts';
 import { STEP_PARTS, type StepPart } from '../lab/bench-profile.ts';
@@ -67,29 +66,6 @@ export function loadTable(report: LoadReport, name: string): string {
   ]);
   const peak = (peakBytes / heldBytes).toFixed(2);
   return `${table}\n\nPeak memory above idle: ${(peakBytes / 1e6).toFixed(0)} MB, ${peak} × the weights as held (${(heldBytes / 1e6).toFixed(0)} MB).`;
-}
-
-export interface ImageReport {
-  readonly size: string;
-  readonly batchSize: number;
-  readonly rounds: number;
-  readonly numInferenceSteps: number;
-  readonly cache: string | null;
-  readonly dtype: WeightDtype;
-  readonly seconds: Spread;
-  readonly samplingSeconds: Spread;
-  readonly decodeSeconds: Spread;
-}
-
-export function imageTable(report: ImageReport): string {
-  const { size, batchSize, rounds, numInferenceSteps, cache, dtype, seconds } = report;
-  const { samplingSeconds, decodeSeconds } = report;
-  const setting = `${size}, ${cache ?? 'uncached'}, ${numInferenceSteps} steps; ${batchSize} at once, guided; weights in ${dtype}; ${roundsOf(rounds)}`;
-  const rows = Object.entries({ 'all, s': seconds, 'sampling, s': samplingSeconds, 'decoding, s': decodeSeconds });
-  return markdown([
-    [setting, 'median', 'min', 'max − min'],
-    ...rows.map(([name, { median, min, spread }]) => [name, ...[median, min, spread].map(threeDigits)]),
-  ]);
 }
 
 export function roundsOf(rounds: number): string {

@@ -1,4 +1,5 @@
 import {
+  type AnyComponentName,
   CACHE_PLAN_NAME,
   componentsOf,
   MANIFEST_NAME,

@@ -31,9 +31,9 @@ export interface RivalReport {
   readonly relativeL2: number;
 }
 
-const MAX_ROUNDS = 10_000;
+export const MAX_ROUNDS = 10_000;
 /** Of float32 sums in another order, over a whole model; what is farther is another computation. */
-const SAME = 1e-3;
+export const SAME = 1e-3;
 
 /**
  * Times a workload, after a run that is not counted; with a rival, the two one right after the other in alternating

@@ -40,19 +40,33 @@ export class TorchChild {
   /** Runs once. @returns milliseconds as Python counts them */
   async run(): Promise<number> {
     const { ms } = await this.lines.ask('run');
-    if (typeof ms !== 'number' || !Number.isFinite(ms)) throw this.lines.unexpected('milliseconds', ms);
-    return ms;
+    return this.milliseconds(ms);
   }
 
-  /** Writes the last result's numbers to a file. @returns its shape */
-  async writeOutput(path: string): Promise<readonly number[]> {
-    const { shape } = await this.lines.ask(`output ${path}`);
+  /** Runs once. @returns milliseconds of each stage that is asked for, by the name of its result */
+  async runStages<Stage extends string>(stages: readonly Stage[]): Promise<Readonly<Record<Stage, number>>> {
+    const answer = await this.lines.ask('run');
+    const ms = new Map(Object.entries(answer.stages ?? {}));
+    return Object.fromEntries(stages.map((stage) => [stage, this.milliseconds(ms.get(stage))])) as Record<
+      Stage,
+      number
+    >;
+  }
+
+  /** Writes the numbers of a result of the last run to a file. @returns its shape */
+  async writeResult(path: string, result = 'output'): Promise<readonly number[]> {
+    const { shape } = await this.lines.ask(`${result} ${path}`);
     if (!Array.isArray(shape)) throw this.lines.unexpected('a shape', shape);
     return shape.map(Number);
   }
 
   end(): void {
     this.lines.end();
+  }
+
+  private milliseconds(ms: unknown): number {
+    if (typeof ms !== 'number' || !Number.isFinite(ms)) throw this.lines.unexpected('milliseconds', ms);
+    return ms;
   }
 }
 

@@ -6,13 +6,20 @@ import type { TransformerSizes } from '../models/dit-config.ts';
 import type { Shape } from '../shape.ts';
 import { randomTensor } from './random-archive.ts';
 
-/** What a bench repeats: the same weights and inputs each time, held in the backend. */
-export interface Workload {
-  readonly task: 'block' | 'model';
+/** All that another implementation needs to compute the same. */
+export interface TorchCase {
+  readonly task: 'block' | 'model' | 'image';
   readonly model: 'dit' | 'pixart';
-  readonly config: TransformerSizes;
-  /** Weights by their names in a checkpoint, and inputs under `inputs.`: all that another implementation needs. */
+  /** Sizes, and what else the task needs; goes through JSON. */
+  readonly config: object;
+  /** Weights by their names in a checkpoint, and inputs under `inputs.`; float32. */
   readonly tensors: readonly StoredTensor[];
+}
+
+/** What a bench repeats: the same weights and inputs each time, held in the backend. */
+export interface Workload extends TorchCase {
+  readonly task: 'block' | 'model';
+  readonly config: TransformerSizes;
   /** How many of what is measured one run computes. */
   readonly count: number;
   /** @param runner of the blocks; default: all, in order @returns a fresh tensor, which may still be computing */

@@ -32,7 +32,7 @@ it('asks for runs and results, in turn', async () => {
   expect(child.versions).toBe(`fake ${join(scratch, 'case')} 3 3`);
   expect([await child.run(), await child.run()]).toEqual([12.5, 12.5]);
   const output = join(scratch, 'a file');
-  expect(await child.writeOutput(output)).toEqual([2, 3]);
+  expect(await child.writeResult(output)).toEqual([2, 3]);
   expect(readFileSync(output, 'utf8')).toBe('numbers');
   child.end();
 });
@@ -68,6 +68,6 @@ it('reports a child that dies or errs later', async () => {
   await expect(dying.run()).rejects.toThrow(/ended with 9/);
   const silly = await start(speaking(`console.log('{"ms": "soon", "shape": 5}')`));
   await expect(silly.run()).rejects.toThrow(/expected milliseconds of it, got "soon"$/);
-  await expect(silly.writeOutput('x')).rejects.toThrow(/expected a shape of it, got 5$/);
+  await expect(silly.writeResult('x')).rejects.toThrow(/expected a shape of it, got 5$/);
   silly.end();
 });

@@ -13,7 +13,7 @@ import { withInterrupt } from '../interrupt.ts';
 import { startBackend } from '../model-options.ts';
 import { checkOutput, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
-import { checkSized, type SizedOptions, withSizeOptions } from './bench-speed.ts';
+import { checkRounds, type SizedOptions, withSizeOptions } from './bench-speed.ts';
 
 interface GrowthCliOptions extends SizedOptions {
   readonly output: string;
@@ -35,7 +35,7 @@ export function growthCommand(): Command {
 }
 
 async function growth(options: GrowthCliOptions, signal: AbortSignal): Promise<void> {
-  checkSized(options);
+  checkRounds(options);
   const { output, force = false, quiet, json } = options;
   const [table, figure] = [join(output, 'growth.md'), join(output, 'growth.svg')];
   await mkdir(output, { recursive: true });

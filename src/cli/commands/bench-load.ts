@@ -26,7 +26,7 @@ import { withInterrupt } from '../interrupt.ts';
 import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
 import { startBackend } from '../model-options.ts';
 import { loadTable } from '../speed-tables.ts';
-import { checkSized, type SizedOptions, withSizeOptions } from './bench-speed.ts';
+import { checkRounds, type SizedOptions, withSizeOptions } from './bench-speed.ts';
 
 interface LoadCliOptions extends SizedOptions {
   readonly checkpoint?: string;
@@ -48,7 +48,7 @@ export function loadCommand(): Command {
 }
 
 async function load(options: LoadCliOptions, signal: AbortSignal): Promise<void> {
-  checkSized(options);
+  checkRounds(options);
   const { checkpoint, size, rounds, json, dtype = 'float32', stored } = options;
   const random = checkpoint === undefined ? benchCheckpoint(size) : undefined;
   const backend = await startBackend(options);

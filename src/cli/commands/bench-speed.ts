@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { BackendError, OptionError } from '../../errors.ts';
 import { profileWorkload } from '../../lab/bench-profile.ts';
+import type { BenchProgress } from '../../lab/bench-progress.ts';
 import { BENCH_SIZE_NAMES, benchCheckpoint } from '../../lab/bench-sizes.ts';
 import { benchSpeed } from '../../lab/bench-speed.ts';
-import { type Rival, torchRival } from '../../lab/bench-torch.ts';
+import { torchRival } from '../../lab/bench-torch.ts';
 import { blockWorkload } from '../../lab/block-workload.ts';
 import { modelWorkload } from '../../lab/model-workload.ts';
 import type { Workload } from '../../lab/workload.ts';
@@ -15,21 +13,23 @@ import { benchEnvironment, environmentLine } from '../bench-environment.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
 import { type BackendCliOptions, startBackend, withBackendOptions, withDtypeOption } from '../model-options.ts';
-import { packageFolder } from '../package-folder.ts';
 import { ProgressLine } from '../progress.ts';
 import { profileTable, roundsOf, speedTable } from '../speed-tables.ts';
+import { besideTorch, type TorchCliOptions, withTorchOptions } from '../torch-options.ts';
 
-export interface SizedOptions extends BackendCliOptions {
-  readonly size: string;
+/** How often what is measured, and how it is printed. */
+export interface RoundsOptions extends BackendCliOptions {
   readonly batchSize: number;
   readonly rounds: number;
   readonly json?: boolean;
 }
 
-interface SpeedCliOptions extends SizedOptions {
+export interface SizedOptions extends RoundsOptions {
+  readonly size: string;
+}
+
+interface SpeedCliOptions extends SizedOptions, TorchCliOptions {
   readonly tokens?: number;
-  readonly against?: 'pytorch';
-  readonly python: string;
   readonly profile?: boolean;
   readonly forceMemory?: boolean;
 }
@@ -47,37 +47,41 @@ export function modelCommand(): Command {
 }
 
 function speedCommand(task: Task, description: string): Command {
-  return withSizeOptions(new Command(task).description(description), 20)
-    .addOption(new Option('--against <rival>', 'the same weights and inputs there, in turn').choices(['pytorch']))
-    .option('--python <python>', 'that has torch, and diffusers for a PixArt', 'python3')
+  return withTorchOptions(withSizeOptions(new Command(task).description(description), 20), 'for a PixArt')
     .option('--profile', 'say where the time goes, too')
     .option('--force-memory', 'load a model that is estimated not to fit in memory')
     .action((options: SpeedCliOptions) => withInterrupt((signal) => speed(task, options, signal)));
 }
 
 export function withSizeOptions(command: Command, rounds: number): Command {
+  return withRounds(command.option('--size <name>', BENCH_SIZE_NAMES.join(', '), 'demo'), rounds);
+}
+
+export function withRounds(command: Command, rounds: number): Command {
   return withDtypeOption(withBackendOptions(command))
-    .option('--size <name>', BENCH_SIZE_NAMES.join(', '), 'demo')
     .option('--batch-size <n>', 'pictures that run together; each takes two rows', wholeNumber, 1)
     .option('--rounds <n>', 'times that it is measured', wholeNumber, rounds)
     .option('--json', 'print JSON');
 }
 
 /** @throws OptionError */
-export function checkSized({ batchSize, rounds }: SizedOptions): void {
+export function checkRounds({ batchSize, rounds }: RoundsOptions): void {
   for (const [flag, value] of Object.entries({ '--batch-size': batchSize, '--rounds': rounds }))
     if (value < 1) throw new OptionError(`${flag}: expected at least 1, got ${value}`);
 }
 
 async function speed(task: Task, options: SpeedCliOptions, signal: AbortSignal): Promise<void> {
-  checkSized(options);
+  checkRounds(options);
   const { rounds, quiet, json, profile } = options;
   const workload = await openWorkload(task, options);
   const progress = quiet ? undefined : new ProgressLine('Timing');
   try {
     const profiled = profile ? await profileWorkload(workload, rounds) : undefined;
-    const report = await withRival(workload, options, (rival) =>
-      benchSpeed(workload, { rounds, rival, signal, onProgress: ({ done, what }) => progress?.update(done, what) }),
+    const onProgress = ({ done, what }: BenchProgress) => progress?.update(done, what);
+    const report = await besideTorch(
+      options,
+      (start, folder) => torchRival(workload, start, folder),
+      (rival) => benchSpeed(workload, { rounds, rival, signal, onProgress }),
     ).finally(() => progress?.end());
     const { size, batchSize, tokens, dtype = 'float32' } = options;
     const environment = await benchEnvironment();
@@ -114,21 +118,4 @@ async function openWorkload(task: Task, options: SpeedCliOptions): Promise<Workl
   const request = { pictures: batchSize, guided: true, dtype };
   if (!forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
   return modelWorkload(checkpoint, batchSize, dtype);
-}
-
-/** Runs beside the rival that is asked for, and ends it. */
-async function withRival<T>(
-  workload: Workload,
-  { against, python }: SpeedCliOptions,
-  use: (rival: Rival | undefined) => Promise<T>,
-): Promise<T> {
-  if (!against) return use(undefined);
-  const folder = await mkdtemp(join(tmpdir(), 'delta-dit-bench-'));
-  const script = join(packageFolder(), 'src', 'lab', 'pytorch', 'bench.py');
-  try {
-    const rival = await torchRival(workload, { python, script, threads: availableParallelism() }, folder);
-    return await use(rival).finally(() => rival.end());
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }

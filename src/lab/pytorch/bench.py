@@ -3,12 +3,14 @@ Repeats one computation in PyTorch (eager, float32, inference mode) at the word 
 
     python bench.py CASE.safetensors THREADS
 
-The case holds weights and inputs, and in its metadata the task ("block": a chain of blocks, "model": one forward), the
-model ("dit" or "pixart") and its sizes. First {"ready": versions} is printed, or {"error": what is wrong}; then each line
-that is read is answered by one line of JSON:
+The case holds weights and inputs, and in its metadata the task ("block": a chain of blocks, "model": one forward,
+"image": whole pictures), the model ("dit" or "pixart") and its sizes. First {"ready": versions} is printed, or {"error":
+what is wrong}; then each line that is read is answered by one line of JSON:
 
-    run          {"ms": milliseconds of one run}
-    output FILE  {"shape": of the last run's result}, whose numbers are written to FILE, float32, little-endian
+    run           {"ms": milliseconds of one run, "stages": those of each stage}; a stage is named after its result
+    RESULT FILE   {"shape": of that result of the last run}, whose numbers are written to FILE, float32, little-endian
+
+"output" is the last result of all; of pictures, "latents" come before it.
 """
 import ctypes
 import json
@@ -44,7 +46,8 @@ def as_torch(name: str, tensor):
     return f"{name.removesuffix('kernel')}weight", turned.contiguous()
 
 
-def build(case: str):
+def build(case: str) -> dict:
+    """The stages of a run by the names of their results; each takes the result before it."""
     tensors, metadata = read_case(case)
     inputs = {name.removeprefix("inputs."): tensor for name, tensor in tensors.items() if name.startswith("inputs.")}
     state = dict(as_torch(name, tensor) for name, tensor in tensors.items() if not name.startswith("inputs."))
@@ -52,12 +55,26 @@ def build(case: str):
         import pixart as original
     else:
         import dit as original
-    module = original.build(metadata["task"], json.loads(metadata["config"]), state, inputs)
-    return module.requires_grad_(False).eval()
+    task, config = metadata["task"], json.loads(metadata["config"])
+    if task == "image":
+        import picture
+        return picture.stages(original, config, state, inputs)
+    return {"output": original.build(task, config, state, inputs).requires_grad_(False).eval()}
 
 
-def versions(model: str) -> str:
-    names = ["torch", "diffusers"] if model == "pixart" else ["torch"]
+def run(stages: dict) -> tuple[dict, dict]:
+    """Results of the stages, and their milliseconds."""
+    results, ms, last = {}, {}, []
+    for name, stage in stages.items():
+        start = time.perf_counter()
+        results[name] = stage(*last)
+        ms[name] = 1000 * (time.perf_counter() - start)
+        last = [results[name]]
+    return results, ms
+
+
+def versions() -> str:
+    names = [name for name in ["torch", "diffusers"] if name in sys.modules]
     return ", ".join(f"{name} {sys.modules[name].__version__}" for name in names)
 
 
@@ -73,22 +90,20 @@ def write_output(path: str, result) -> dict:
 def main(case: str, threads: str) -> None:
     torch.set_num_threads(int(threads))
     try:
-        module = build(case)
+        stages = build(case)
     except ImportError as missing:
         install = f"{sys.executable} -m pip install diffusers"
-        print(json.dumps({"error": f"{missing}; a PixArt needs: {install}"}), flush=True)
+        print(json.dumps({"error": f"{missing}; a PixArt and whole pictures need it: {install}"}), flush=True)
         return
-    model = "pixart" if "diffusers" in sys.modules else "dit"
-    print(json.dumps({"ready": f"{versions(model)}, {torch.get_num_threads()} threads"}), flush=True)
-    result = None
+    print(json.dumps({"ready": f"{versions()}, {torch.get_num_threads()} threads"}), flush=True)
+    results = {}
     for line in sys.stdin:
         word, _, path = line.rstrip("\n").partition(" ")
         if word == "run":
-            start = time.perf_counter()
-            result = module()
-            answer = {"ms": 1000 * (time.perf_counter() - start)}
+            results, ms = run(stages)
+            answer = {"ms": sum(ms.values()), "stages": ms}
         else:
-            answer = write_output(path, result)
+            answer = write_output(path, results[word])
         print(json.dumps(answer), flush=True)
 
 

@@ -70,13 +70,15 @@ class BlockChain(nn.Module):
 
 
 class TimestepEmbedder(nn.Module):
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, shift: int):
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(FREQUENCIES, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.shift = shift  # 1 in diffusers
 
     def forward(self, t):
         half = FREQUENCIES // 2
-        phases = t[:, None].float() * torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32) / half)
+        exponents = torch.arange(half, dtype=torch.float32) / (half - self.shift)
+        phases = t[:, None].float() * torch.exp(-math.log(10000) * exponents)
         return self.mlp(torch.cat([phases.cos(), phases.sin()], 1))
 
 
@@ -97,17 +99,20 @@ class DiT(nn.Module):
         super().__init__()
         dim, self.patch = config["hiddenSize"], config["patchSize"]
         self.x_embedder = nn.ModuleDict({"proj": nn.Conv2d(config["inChannels"], dim, self.patch, self.patch)})
-        self.t_embedder = TimestepEmbedder(dim)
+        self.t_embedder = TimestepEmbedder(dim, config["frequencyShift"])
         self.y_embedder = nn.ModuleDict({"embedding_table": nn.Embedding(config["numClasses"] + 1, dim)})
         self.blocks = nn.ModuleList(DiTBlock(config) for _ in range(config["depth"]))
         self.final_layer = FinalLayer(dim, self.patch, config["outChannels"])
         # pictures are [N, C, H, W] here, as PyTorch has them
         self.latents = inputs["latents"].permute(0, 3, 1, 2).contiguous()
-        self.positions, self.t, self.y = inputs["positions"], inputs["timesteps"], inputs["labels"].long()
+        self.positions, self.t, self.y = inputs["positions"], inputs.get("timesteps"), inputs["labels"].long()
 
     def forward(self):
-        x = self.x_embedder["proj"](self.latents).flatten(2).transpose(1, 2) + self.positions
-        c = self.t_embedder(self.t) + self.y_embedder["embedding_table"](self.y)
+        return self.predict(self.latents, self.t)
+
+    def predict(self, latents, t):
+        x = self.x_embedder["proj"](latents).flatten(2).transpose(1, 2) + self.positions
+        c = self.t_embedder(t) + self.y_embedder["embedding_table"](self.y)
         for block in self.blocks:
             x = block(x, c)
         return self.unpatchify(self.final_layer(x, c))

@@ -44,14 +44,17 @@ class PixArt(nn.Module):
         )
         self.inputs = inputs
         self.latents = inputs["latents"].permute(0, 3, 1, 2).contiguous()
-        n = len(self.latents)
-        side = 8.0 * config["inputSize"]  # pixels
+        n = len(inputs["mask"])
+        side = float(config.get("latentPixels", 8) * config["inputSize"])
         sizes = {"resolution": torch.full((n, 2), side), "aspect_ratio": torch.ones(n, 1)}
         self.sizes = sizes if config["microConditions"] else {"resolution": None, "aspect_ratio": None}
 
     def forward(self):
+        return self.predict(self.latents, self.inputs["timesteps"])
+
+    def predict(self, latents, t):
         return self.model(
-            self.latents, encoder_hidden_states=self.inputs["captions"], timestep=self.inputs["timesteps"],
+            latents, encoder_hidden_states=self.inputs["captions"], timestep=t,
             encoder_attention_mask=self.inputs["mask"], added_cond_kwargs=self.sizes,
         ).sample
 
