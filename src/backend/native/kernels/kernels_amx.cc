@@ -36,6 +36,8 @@ const Kernels kAmxKernels = {
     amx::pack_tiles,
     amx::product_of_tiles,
     amx::few_rows,
+    amx::key_blocks,
+    amx::pack_keys,
     amx::attention,
     amx::column_moments,
     amx::normalise_columns,

@@ -1,6 +1,11 @@
 #include "compare.h"
 
+#include <cmath>
+
 using delta_dit::AttentionTile;
+using delta_dit::HeadKeys;
+using delta_dit::Kernels;
+using delta_dit::KeyBlocks;
 using delta_dit::kPlainKernels;
 
 namespace {
@@ -34,30 +39,44 @@ void fill_bias(const Floats& floats, Bias bias) {
   }
 }
 
+// Packs the head as its kernels read it, in memory that ends where the last block does.
+void attend(const Kernels& kernels, const HeadKeys& head, AttentionTile tile) {
+  const KeyBlocks size = kernels.key_blocks(head.keys, head.head_size);
+  const size_t blocks = (head.keys + size.keys - 1) / size.keys;
+  const Floats packed(blocks * size.floats);
+  for (size_t block = 0; block < blocks; block++) kernels.pack_keys(head, block, packed.data());
+  tile.packed = packed.data();
+  kernels.attention(tile);
+}
+
 void compare(Comparison& comparison, const Kind& kind, size_t queries, size_t keys, size_t size) {
   const size_t stride = size + kBetween;
   // The last token ends the memory: nothing may be read behind it.
   const size_t query_floats = (queries - 1) * stride + size, key_floats = (keys - 1) * stride + size;
-  const Floats q(query_floats), k(key_floats), v(key_floats), bias(keys), got(query_floats), want(query_floats);
+  const Floats q(query_floats), k(key_floats), v(key_floats), bias(keys);
+  const Floats scores(queries * keys), got(query_floats), want(query_floats);
   fill(q, 1, kind.spread);
   fill(k, 2, kind.spread);
   fill(v, 3);
   fill_bias(bias, kind.bias);
+  fill(scores, 6);
   fill(got, 5);
   fill(want, 5);
   AttentionTile tile{};
   tile.q = q.data();
-  tile.k = k.data();
-  tile.v = v.data();
-  tile.bias = kind.bias == Bias::kNone ? nullptr : bias.data();
-  tile.q_stride = tile.kv_stride = tile.out_stride = stride;
+  tile.key_bias = kind.bias == Bias::kNone ? nullptr : bias.data();
+  tile.score_bias = kind.bias == Bias::kSome ? scores.data() : nullptr;
+  tile.bias_stride = keys;
+  tile.q_stride = tile.out_stride = stride;
   tile.queries = queries;
   tile.keys = keys;
   tile.head_size = size;
+  tile.scale = 1.0f / std::sqrt(static_cast<float>(size));
+  const HeadKeys head{k.data(), v.data(), stride, stride, keys, size};
   tile.out = got.data();
-  comparison.kernels.attention(tile);
+  attend(comparison.kernels, head, tile);
   tile.out = want.data();
-  kPlainKernels.attention(tile);
+  attend(kPlainKernels, head, tile);
   comparison.expect(
       got, want, kind.tolerance,
       std::to_string(queries) + " queries, " + std::to_string(keys) + " keys, heads of " + std::to_string(size));
