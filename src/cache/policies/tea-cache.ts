@@ -5,7 +5,7 @@ import type { DynamicPolicy } from '../policy.ts';
 import { readRows, relativeChange } from '../row-change.ts';
 
 export interface TeaCacheOptions {
-  /** τ: the blocks are skipped while the accumulated change stays below it. Default 0.25; 0 skips nothing. */
+  /** τ: the blocks are skipped while the accumulated change stays below it. Default 0.1; 0 skips nothing. */
   readonly threshold?: number;
   /** Of the polynomial that turns the change of the input into that of the output, highest power first. Default [1, 0]. */
   readonly coefficients?: readonly number[];
@@ -18,11 +18,11 @@ export interface TeaCacheOptions {
  * anew. The first and the last step are computed.
  *
  * The authors fit p, of degree 4, for each model; none is published for DiT or PixArt, so p(s) = s unless coefficients are
- * given. 0.25 is the least threshold that they use for FLUX.1, with its own polynomial.
+ * given. 0.1 is the authors' slower setting for Open-Sora, Latte and CogVideoX (eval/teacache), 0.2 their faster one.
  * @throws OptionError for a negative threshold, or coefficients that are no numbers.
  */
 export function teaCache(options: TeaCacheOptions = {}): DynamicPolicy {
-  const { threshold = 0.25, coefficients = [1, 0] } = options;
+  const { threshold = 0.1, coefficients = [1, 0] } = options;
   checkNumber('threshold', threshold, 0);
   if (coefficients.length === 0 || !coefficients.every(Number.isFinite)) {
     throw new OptionError(`coefficients: expected numbers, highest power first, got [${coefficients.join(', ')}]`);
