@@ -21,6 +21,6 @@ export async function writeLatents(
     stored.push({ name, dtype: 'F32', shape: channelsFirst.shape, read: async () => bytes });
   }
   const pieces: Uint8Array[] = [];
-  await writeSafetensors(async (piece) => void pieces.push(piece), stored, new Map(Object.entries(metadata)));
+  await writeSafetensors(async (piece) => void pieces.push(piece.slice()), stored, new Map(Object.entries(metadata)));
   await writeWhole(path, Buffer.concat(pieces));
 }

@@ -47,7 +47,7 @@ async function withFile<T>(use: (path: string) => Promise<T>): Promise<T> {
   const path = join(folder, 'all.safetensors');
   const pieces: Uint8Array[] = [];
   const largestFirst = [...TENSORS].sort((a, b) => bytesPerElement(b.dtype) - bytesPerElement(a.dtype));
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), largestFirst);
+  await writeSafetensors(async (bytes) => void pieces.push(bytes.slice()), largestFirst);
   writeFileSync(path, Buffer.concat(pieces));
   return use(path);
 }

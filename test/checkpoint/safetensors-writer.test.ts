@@ -10,7 +10,7 @@ function tensor(name: string, dtype: StoredDtype, shape: number[], bytes: number
 
 async function written(tensors: StoredTensor[], metadata?: Map<string, string>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), tensors, metadata);
+  await writeSafetensors(async (bytes) => void pieces.push(bytes.slice()), tensors, metadata);
   return Uint8Array.from(pieces.flatMap((piece) => [...piece]));
 }
 

@@ -14,7 +14,7 @@ async function shard(...names: string[]): Promise<Uint8Array> {
     shape: [name.length],
     read: async () => new TextEncoder().encode(name),
   }));
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), tensors);
+  await writeSafetensors(async (bytes) => void pieces.push(bytes.slice()), tensors);
   return Uint8Array.from(pieces.flatMap((piece) => [...piece]));
 }
 

@@ -71,7 +71,7 @@ describe('generate', () => {
   it('makes each class with each seed', async () => {
     const out = scratch.path('seeds.png');
     const { stderr } = await generate('--class', '1', '--seed', '5', '--seed', '2', '--steps', '1', '-o', out);
-    expect(stderr).toContain('2 pictures of 1: 1 step of ddim, guidance 4, seeds 5, 2');
+    expect(stderr).toContain('2 pictures of 1: 1 step of ddim, guidance 4, weights in float32, seeds 5, 2');
     expect(pngSize(readFileSync(out)).width).toBe(2 * 16 + 4);
   });
 

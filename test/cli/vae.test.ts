@@ -167,7 +167,7 @@ describe('vae refuses', () => {
     );
     const decoder = [...archive.tensors.values()].filter(({ name }) => /^(decoder|post_quant_conv)\./.test(name));
     const pieces: Uint8Array[] = [];
-    await writeSafetensors(async (piece) => void pieces.push(piece), decoder);
+    await writeSafetensors(async (piece) => void pieces.push(piece.slice()), decoder);
     await archive.close();
     const path = write('decoder.safetensors', Buffer.concat(pieces));
     const result = await vae(EMOJI, '--vae', path, '--vae-norm-groups', '4', '-o', out);

@@ -42,7 +42,10 @@ async function rewritten(
 ): Promise<string> {
   const archive = await openCheckpointFile(await fileSource(from));
   const pieces: Uint8Array[] = [];
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), [...archive.tensors.values()].flatMap(change));
+  await writeSafetensors(
+    async (bytes) => void pieces.push(bytes.slice()),
+    [...archive.tensors.values()].flatMap(change),
+  );
   await archive.close();
   const path = join(scratch, name);
   writeFileSync(path, Buffer.concat(pieces));

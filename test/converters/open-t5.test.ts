@@ -56,7 +56,7 @@ async function floats({ shape, dtype, read }: StoredTensor) {
 
 async function writeTensors(path: string, tensors: readonly StoredTensor[]): Promise<void> {
   const pieces: Uint8Array[] = [];
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), tensors);
+  await writeSafetensors(async (bytes) => void pieces.push(bytes.slice()), tensors);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, Buffer.concat(pieces));
 }

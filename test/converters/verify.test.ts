@@ -34,7 +34,10 @@ async function rewrite(file: string, change: (tensor: StoredTensor) => readonly 
   const path = join(damaged, file);
   const archive = await openSafetensors(await fileSource(path));
   const pieces: Uint8Array[] = [];
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), [...archive.tensors.values()].flatMap(change));
+  await writeSafetensors(
+    async (bytes) => void pieces.push(bytes.slice()),
+    [...archive.tensors.values()].flatMap(change),
+  );
   await archive.close();
   const bytes = Buffer.concat(pieces);
   writeFileSync(path, bytes);

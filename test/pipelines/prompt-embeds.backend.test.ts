@@ -43,7 +43,7 @@ async function spoilt(
   const tensors = [...archive.tensors.values()].map(change).filter((tensor) => tensor !== undefined);
   const pieces: Uint8Array[] = [];
   const metadata = new Map([...archive.metadata, ...Object.entries(texts)]);
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), tensors, metadata);
+  await writeSafetensors(async (bytes) => void pieces.push(bytes.slice()), tensors, metadata);
   return Buffer.concat(pieces);
 }
 

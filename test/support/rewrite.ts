@@ -15,7 +15,7 @@ export async function rewriteTensors(
   change(tensors);
   const pieces: Uint8Array[] = [];
   const named = [...tensors].map(([name, tensor]) => ({ ...tensor, name }));
-  await writeSafetensors(async (bytes) => void pieces.push(bytes), named);
+  await writeSafetensors(async (bytes) => void pieces.push(bytes.slice()), named);
   await archive.close();
   writeFileSync(to, Buffer.concat(pieces));
 }
