@@ -50,17 +50,16 @@ export class UpsampleConv2d extends ParameterLayer {
 
   private rowsOfPhase(x: tf.Tensor4D, phase: Phase, { above, below }: BandEdges): tf.Tensor4D {
     return tf.tidy(() => {
-      const kernel = addRows(this.parameter<tf.Tensor4D>('kernel'), phase, 0); // [2,3,C,C']
-      // even rows see their neighbour above, odd ones the one below
+      const kernel = this.parameter<tf.Tensor4D>('kernel');
+      const bias = this.parameter('bias');
+      // even rows see their neighbour above, odd ones the one below; columns to the left and to the right
       const seen = phase === 0 ? withoutRow(x, !below, 'last') : withoutRow(x, !above, 'first');
       const rows: [number, number] = phase === 0 ? [Number(above), 0] : [0, Number(below)];
       const columns = ([0, 1] as const).map((column) =>
-        tf.fused.conv2d({
-          x: seen,
-          filter: addRows(kernel, column, 1), // [2,2,C,C']
-          bias: this.parameter('bias'),
-          strides: 1,
-          pad: [[0, 0], rows, column === 0 ? [1, 0] : [0, 1], [0, 0]],
+        tf.tidy(() => {
+          const filter = phaseKernel(kernel, phase, column);
+          const pad = [[0, 0], rows, column === 0 ? [1, 0] : [0, 1], [0, 0]] as tf.backend_util.ExplicitPadding;
+          return tf.fused.conv2d({ x: seen, filter, bias, strides: 1, pad });
         }),
       ) as [tf.Tensor4D, tf.Tensor4D];
       return interleave(...columns, 2);
@@ -83,12 +82,27 @@ export class UpsampleConv2d extends ParameterLayer {
 }
 serialization.registerClass(UpsampleConv2d);
 
-/** Of the three rows (axis 0) or columns (axis 1) of a kernel, the two that see the same neighbour become their sum. */
-function addRows(kernel: tf.Tensor4D, phase: Phase, axis: 0 | 1): tf.Tensor4D {
+/** Which of a kernel's three rows, or columns, see the same neighbour: they become one of two. */
+const SEEN_TOGETHER = [
+  [
+    [1, 0, 0],
+    [0, 1, 1],
+  ],
+  [
+    [1, 1, 0],
+    [0, 0, 1],
+  ],
+] as const;
+
+/** @param kernel [3,3,C,C'] @returns the sums of its rows and columns that a phase sees together, [2,2,C,C'] */
+function phaseKernel(kernel: tf.Tensor4D, row: Phase, column: Phase): tf.Tensor4D {
+  const [, , inChannels, outChannels] = kernel.shape;
+  const sums = SEEN_TOGETHER[row].flatMap((rows) =>
+    SEEN_TOGETHER[column].map((columns) => rows.flatMap((inRow) => columns.map((inColumn) => inRow * inColumn))),
+  ); // [2·2, 3·3]
   return tf.tidy(() => {
-    const [first, middle, last] = tf.split(kernel, 3, axis) as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
-    const pair = phase === 0 ? [first, tf.add(middle, last)] : [tf.add(first, middle), last];
-    return tf.concat(pair as tf.Tensor4D[], axis);
+    const positions = tf.reshape(kernel, [9, inChannels * outChannels]) as tf.Tensor2D;
+    return tf.reshape(tf.matMul(tf.tensor2d(sums), positions), [2, 2, inChannels, outChannels]);
   });
 }
 
