@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Conv2d } from '../layers/conv2d.ts';
 import type { GroupNorm } from '../layers/group-norm.ts';
+import type { UpsampleConv2d } from '../layers/upsample-conv2d.ts';
 import type { GroupMoments } from '../ops/group-norm.ts';
 import type { RowBands, RowTiling } from './row-bands.ts';
 
@@ -39,17 +40,16 @@ export async function normInBands(norm: GroupNorm, x: RowBands, tiling: RowTilin
   return out;
 }
 
-/** A stage that doubles each row, whatever its neighbours. @param x used up */
-export async function upsampleInBands(
-  upsample: (x: tf.Tensor4D) => tf.Tensor4D,
-  x: RowBands,
-  tiling: RowTiling,
-): Promise<RowBands> {
+/**
+ * Upsampling and its convolution; at a position of x, that as read and without a neighbour's row, and twice the output.
+ * @param x used up
+ */
+export async function upsampleInBands(upsample: UpsampleConv2d, x: RowBands, tiling: RowTiling): Promise<RowBands> {
   const out = tiling.bands();
-  const [, , , channels] = x.shape;
-  await tiling.eachBand(x, { floatsPerPosition: 5 * channels }, (rows) => {
-    out.push(tf.tidy(() => upsample(x.rows(rows))));
-    x.freeBefore(rows);
+  const floatsPerPosition = 2 * upsample.inChannels + 8 * upsample.outChannels;
+  await tiling.eachBand(x, { floatsPerPosition, halo: HALO }, (rows) => {
+    out.push(tf.tidy(() => upsample.callBand(x.rows(rows, HALO), rows)));
+    x.freeBefore(rows, HALO);
   });
   return out;
 }

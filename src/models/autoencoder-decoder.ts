@@ -1,7 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
-import { upsampleInBands } from './autoencoder-bands.ts';
 import { type AutoencoderKLConfig, autoencoderScale } from './autoencoder-config.ts';
 import { AutoencoderStages } from './autoencoder-stages.ts';
 
@@ -26,10 +25,7 @@ export class Decoder extends AutoencoderStages {
       const from = levels[level - 1] ?? inner;
       for (let i = 0; i <= layersPerBlock; i++)
         this.resnet(`${block}.resnets.${i}`, i === 0 ? from : channels, channels); // [N,h,w,C']
-      if (level < levels.length - 1) {
-        this.stage({ whole: upsample, inBands: (x, tiling) => upsampleInBands(upsample, x, tiling) }); // [N,2h,2w,C']
-        this.conv(`${block}.upsamplers.0.conv`, channels, channels); // [N,2h,2w,C']
-      }
+      if (level < levels.length - 1) this.upsample(`${block}.upsamplers.0.conv`, channels); // [N,2h,2w,C']
     });
     this.last(outer, outChannels); // [N,H,W,3]
   }
@@ -50,8 +46,3 @@ export class Decoder extends AutoencoderStages {
   }
 }
 serialization.registerClass(Decoder as unknown as serialization.SerializableConstructor<Decoder>);
-
-/** Nearest neighbour ×2 (diffusers Upsample2D). */
-function upsample(x: tf.Tensor4D): tf.Tensor4D {
-  return tf.image.resizeNearestNeighbor(x, [2 * x.shape[1], 2 * x.shape[2]]);
-}

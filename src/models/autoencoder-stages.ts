@@ -4,7 +4,8 @@ import { Composite } from '../layers/composite.ts';
 import { Conv2d, Downsample2d } from '../layers/conv2d.ts';
 import { GroupNorm } from '../layers/group-norm.ts';
 import { single } from '../layers/tensors.ts';
-import { convInBands, normInBands } from './autoencoder-bands.ts';
+import { UpsampleConv2d } from '../layers/upsample-conv2d.ts';
+import { convInBands, normInBands, upsampleInBands } from './autoencoder-bands.ts';
 import { ResnetBlock, SpatialAttention } from './autoencoder-blocks.ts';
 import type { RowBands, RowTiling } from './row-bands.ts';
 
@@ -55,6 +56,12 @@ export abstract class AutoencoderStages extends Composite {
     this.layer(name, new Downsample2d({ inChannels: channels, outChannels: channels }, this.stored?.at(name)));
   }
 
+  /** Twice the height and width. */
+  protected upsample(name: string, channels: number): void {
+    const upsample = new UpsampleConv2d({ inChannels: channels, outChannels: channels }, this.stored?.at(name));
+    this.layer(name, upsample, (x, tiling) => upsampleInBands(upsample, x, tiling));
+  }
+
   protected resnet(name: string, inChannels: number, outChannels: number): void {
     const sizes = { inChannels, outChannels, numGroups: this.numGroups };
     const resnet = new ResnetBlock(sizes, this.stored?.at(name));
@@ -78,14 +85,9 @@ export abstract class AutoencoderStages extends Composite {
     this.conv('conv_out', inChannels, outChannels);
   }
 
-  /** A stage without parameters. */
-  protected stage(stage: Stage): void {
-    this.stages.push(stage);
-  }
-
   private layer(
     name: string,
-    layer: Conv2d | Downsample2d | ResnetBlock | SpatialAttention | GroupNorm,
+    layer: Conv2d | Downsample2d | UpsampleConv2d | ResnetBlock | SpatialAttention | GroupNorm,
     inBands?: Stage['inBands'],
   ): void {
     this.child(name, layer);

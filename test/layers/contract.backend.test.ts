@@ -16,6 +16,7 @@ import { ScaleShiftTable } from '../../src/layers/scale-shift-table.ts';
 import { T5Attention } from '../../src/layers/t5-attention.ts';
 import { RelativeAttentionBias, TokenEmbedding } from '../../src/layers/t5-embeddings.ts';
 import { T5FeedForward } from '../../src/layers/t5-feed-forward.ts';
+import { UpsampleConv2d } from '../../src/layers/upsample-conv2d.ts';
 import { ResnetBlock, SpatialAttention } from '../../src/models/autoencoder-blocks.ts';
 import { Decoder } from '../../src/models/autoencoder-decoder.ts';
 import { Encoder } from '../../src/models/autoencoder-encoder.ts';
@@ -128,6 +129,10 @@ const SAMPLES: Record<string, Sample> = {
   },
   'Downsample2D, odd size': {
     make: (stored) => new Downsample2d({ inChannels: 3, outChannels: 5 }, stored),
+    inputs: [[2, 5, 7, 3]],
+  },
+  Upsample2D: {
+    make: (stored) => new UpsampleConv2d({ inChannels: 3, outChannels: 5 }, stored),
     inputs: [[2, 5, 7, 3]],
   },
   GroupNorm: { make: (stored) => new GroupNorm({ channels: 6, numGroups: 2 }, stored), inputs: [[2, 4, 6, 6]] },

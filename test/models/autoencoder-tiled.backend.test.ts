@@ -45,9 +45,9 @@ describe('AutoencoderKL.decodeTiled', () => {
   });
   afterAll(() => vae.dispose());
 
-  // the stages of the decoder but the attention, which is one piece: conv_in, 2 + 6 resnets of two passes, 2 upsamplings
-  // of two, norm, conv_out
-  const PASSES = 1 + 2 * 8 + 2 * 2 + 2;
+  // the stages of the decoder but the attention, which is one piece: conv_in, 2 + 6 resnets of two passes, 2 upsamplings,
+  // norm, conv_out
+  const PASSES = 1 + 2 * 8 + 2 + 2;
 
   it.each([
     ['one-row bands', [1, 3, 5, 4], 1],
