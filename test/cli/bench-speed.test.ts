@@ -19,7 +19,7 @@ describe('bench block', () => {
     expect(code).toBe(0);
     const lines = stdout.split('\n');
     expect(lines[0]).toBe(
-      '| block of demo on 16 tokens; 1 at once, guided; float32; 1 round | median | min | max − min |',
+      '| block of demo on 16 tokens; 1 at once, guided; weights in float32; 1 round | median | min | max − min |',
     );
     expect(lines[2]).toMatch(/^\| a block, ms \| \d/);
     const parts = lines.filter((line) => line.endsWith(' % |')).map((line) => Number(line.split('|')[2]));
@@ -76,7 +76,7 @@ describe('bench load', () => {
     const { code, stdout } = await bench('load');
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^\| transformer of demo with random weights, 33\.\d MB, from the (disk|system’s cache.*); 1 /,
+      /^\| transformer of demo with random weights in float32, held in float32, 33\.\d MB, from the (disk|system’s cache.*); 1 /,
     );
     expect(stdout).toMatch(/\n\| speed ratio, loading ÷ reading \| \d/);
     expect(stdout).toMatch(/Peak memory above idle: \d+ MB, \d+\.\d\d × the weights as held \(34 MB\)/);
@@ -85,7 +85,7 @@ describe('bench load', () => {
   it('times a checkpoint', async () => {
     const { code, stdout } = await bench('load', '--checkpoint', 'dit-emoji', '--json');
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ name: 'dit-emoji', rounds: 1, heldBytes: expect.any(Number) });
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'dit-emoji, held in float32', rounds: 1, heldBytes: expect.any(Number) });
     expectRefusal(await bench('load', '--checkpoint', 'nothing'), /no such file or folder/);
   });
 });
