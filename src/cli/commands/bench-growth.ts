@@ -10,6 +10,7 @@ import { medianOf } from '../../lab/spread.ts';
 import { benchEnvironment, environmentLine } from '../bench-environment.ts';
 import { type Growth, growthFigure, growthTables } from '../growth-report.ts';
 import { withInterrupt } from '../interrupt.ts';
+import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
 import { startBackend } from '../model-options.ts';
 import { checkOutput, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
@@ -50,7 +51,8 @@ async function growth(options: GrowthCliOptions, signal: AbortSignal): Promise<v
 async function measured(options: GrowthCliOptions, signal: AbortSignal): Promise<Growth> {
   const { size, rounds, batchSize, quiet } = options;
   const checkpoint = benchCheckpoint(size);
-  await startBackend(options);
+  const backend = await startBackend(options);
+  await checkMemory(checkpoint, { pictures: 1, guided: true }, memoryLimits(backend), weightCopies(backend));
   const progress = quiet ? undefined : new ProgressLine('Timing');
   const all = TOKENS.length + BATCHES.length + 2 * STEPS.length;
   let done = 0;
