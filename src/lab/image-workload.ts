@@ -30,7 +30,6 @@ export interface ImageWorkload extends TorchCase {
   readonly task: 'image';
   readonly numInferenceSteps: number;
   readonly guidanceScale: number;
-  readonly pictures: number;
   run(options: Pick<RunOptions, 'cache' | 'signal'>): Promise<PaintedRun & PaintedFloats>;
   /** Leaves the pipeline to its owner. */
   dispose(): void;
@@ -58,20 +57,15 @@ export async function imageWorkload(checkpoint: OpenedCheckpoint, setting: Image
     pipe instanceof DiTPipeline
       ? await ofClasses(pipe, { subjects, guided, inputs })
       : await ofPrompts(pipe, { subjects, guided, inputs });
-  const tensors = [
-    ...weightsOf(checkpoint.transformer.archive, painted.parameters),
-    ...weightsOf(checkpoint.vae.archive, AutoencoderKL.parameterShapes(pipe.vae.config), 'vae.'),
-    ...inputs.tensors,
-  ];
+  const { model, parameters, guidedChannels } = painted;
   const torch = {
-    transformer: { ...config, latentPixels: pipe.vae.scale },
-    vae: pipe.vae.config,
+    ...{ transformer: { ...config, latentPixels: pipe.vae.scale }, vae: pipe.vae.config },
     ...{ scheduler: checkpoint.scheduler, numInferenceSteps, guidanceScale },
-    ...{ order: guided ? painted.order : ['cond'], guidedChannels: painted.guidedChannels },
+    ...{ order: guided ? painted.order : ['cond'], guidedChannels },
   };
   return {
-    ...{ task: 'image', model: painted.model, config: torch, tensors },
-    ...{ numInferenceSteps, guidanceScale, pictures: subjects.length },
+    ...{ task: 'image', model, config: torch, numInferenceSteps, guidanceScale },
+    tensors: [...allWeights(checkpoint, parameters), ...inputs.tensors],
     run: (options) => timedRun(painted.paint, { ...sampling, ...options }),
     dispose: () => {
       inputs.dispose();
@@ -164,6 +158,14 @@ async function timedRun(paint: Paint, options: RunOptions): Promise<PaintedRun &
 async function givenNoise(inputs: WorkloadInputs, shape: [number, number, number, number]): Promise<tf.Tensor4D> {
   const drawn = torchNoise(0, shape[0])(shape);
   return inputs.given<tf.Tensor4D>('latents', shape, await drawn.data()).finally(() => drawn.dispose());
+}
+
+/** Of the transformer, and of the autoencoder under `vae.`. */
+function allWeights({ transformer, vae }: OpenedCheckpoint, parameters: ReadonlyMap<string, Shape>): StoredTensor[] {
+  return [
+    ...weightsOf(transformer.archive, parameters),
+    ...weightsOf(vae.archive, AutoencoderKL.parameterShapes(vae.config), 'vae.'),
+  ];
 }
 
 /** Those that the model has, float32. */

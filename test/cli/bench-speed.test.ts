@@ -63,12 +63,48 @@ it('bench model prints JSON', async () => {
   });
 });
 
-it('bench image times steps and decoding', async () => {
-  const { code, stdout } = await bench('image', '--steps', '2', '--cache', 'delta-dit');
-  expect(code).toBe(0);
-  const [head, , ...rows] = stdout.split('\n');
-  expect(head).toBe('| demo, delta-dit, 2 steps; 1 at once, guided; 1 round | median | min | max − min |');
-  expect(rows.slice(0, 3).map((row) => row.split(' | ')[0])).toEqual(['| all, s', '| sampling, s', '| decoding, s']);
+describe('bench image', () => {
+  it('times steps and decoding, uncached and cached', async () => {
+    const { code, stdout } = await bench('image', '--steps', '2', '--cache', 'delta-dit');
+    expect(code).toBe(0);
+    const [head, , ...rows] = stdout.split('\n');
+    expect(head).toBe(
+      '| dit-emoji; 1 at once; 2 steps of ddim, guidance 3; float32; 1 round | median | min | max − min |',
+    );
+    const stages = (of: string) => ['whole picture', 'sampling', 'decoding'].map((stage) => `| ${stage}, ${of}`);
+    const names = rows.slice(0, rows.indexOf('')).map((row) => row.split(' | ')[0]);
+    expect(names).toEqual([...stages('uncached, s'), ...stages('delta-dit, s')]);
+  });
+
+  it('takes prompts, encoded before, and prints JSON', async () => {
+    const prompts = ['-m', 'test/fixtures/pixart/tiny-diffusers', '-p', 'a red apple', '-p', 'a cat'];
+    const { code, stdout } = await bench('image', ...prompts, '--batch-size', '2', '--steps', '2', '--json');
+    expect(code).toBe(0);
+    const { name, numInferenceSteps, uncached, cached, pytorch } = JSON.parse(stdout);
+    expect([name, numInferenceSteps, cached, pytorch]).toEqual(['test/fixtures/pixart/tiny-diffusers', 2, null, null]);
+    const { sampling, decoding, picture } = uncached.seconds;
+    expect(sampling.median + decoding.median).toBeCloseTo(picture.median, 9);
+  });
+
+  it('refuses what it cannot do', async () => {
+    const tiny = ['image', '-m', 'test/fixtures/parity/dit-tiny-diffusers', '--steps', '2'];
+    expectRefusal(await bench(...tiny, '-p', 'a cat'), /--prompt: .* is a DiT, which paints classes/);
+    expectRefusal(await bench(...tiny, '--class', '99999'), /class: expected a number from 0 to/);
+    expectRefusal(await bench(...tiny, '--size', 'demo'), /--size.*cannot be used with.*--model/);
+    expectRefusal(await bench('image', '-m', 'pixart-emoji'), /is a PixArt, which paints prompts; give --prompt/);
+    const against = [...tiny, '--against', 'pytorch', '--python'];
+    expectRefusal(await bench(...against, '/no/python'), /--python \/no\/python: cannot be run: .*ENOENT/);
+    const bare = fakePython(`console.log('{"error": "No module named diffusers; python -m pip install diffusers"}')`);
+    expectRefusal(await bench(...against, bare), /--python .*: No module named diffusers; .* pip install diffusers/);
+    const other = fakePython(`
+      console.log('{"ready": "fake"}');
+      require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+        if (line === 'run') return console.log('{"ms": 2, "stages": {"latents": 1, "output": 1}}');
+        require('node:fs').writeFileSync(line.replace(/^[a-z]+ /, ''), Buffer.alloc(8));
+        console.log('{"shape": [2]}');
+      });`);
+    expectRefusal(await bench(...against, other), /PyTorch computes something else: its result is of \[2\], ours of/);
+  });
 });
 
 describe('bench load', () => {

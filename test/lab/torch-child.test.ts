@@ -37,6 +37,20 @@ it('asks for runs and results, in turn', async () => {
   child.end();
 });
 
+it('tells the stages of a run, and writes the result that is named', async () => {
+  const child = await start(
+    speaking(`
+      if (line === 'run') return console.log('{"ms": 5, "stages": {"latents": 4, "output": 1}}');
+      fs.writeFileSync(line.split(' ').at(-1), line.split(' ')[0]);
+      console.log('{"shape": [1]}');`),
+  );
+  expect(await child.runStages(['output', 'latents'])).toEqual({ output: 1, latents: 4 });
+  await expect(child.runStages(['preview'])).rejects.toThrow(/expected milliseconds of it, got undefined$/);
+  await child.writeResult(join(scratch, 'named'), 'latents');
+  expect(readFileSync(join(scratch, 'named'), 'utf8')).toBe('latents');
+  child.end();
+});
+
 const refused: [string, string, RegExp][] = [
   [
     'a package that is missing',

@@ -10,6 +10,7 @@ import { medianOf } from '../../lab/spread.ts';
 import { benchEnvironment, environmentLine } from '../bench-environment.ts';
 import { type Growth, growthFigure, growthTables } from '../growth-report.ts';
 import { withInterrupt } from '../interrupt.ts';
+import { checkMemory, memoryLimits, weightCopies } from '../memory-check.ts';
 import { startBackend } from '../model-options.ts';
 import { checkOutput, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
@@ -18,6 +19,7 @@ import { checkRounds, type SizedOptions, withSizeOptions } from './bench-speed.t
 interface GrowthCliOptions extends SizedOptions {
   readonly output: string;
   readonly force?: boolean;
+  readonly forceMemory?: boolean;
 }
 
 const TOKENS = [64, 256, 1024, 4096];
@@ -31,6 +33,7 @@ export function growthCommand(): Command {
   return withSizeOptions(new Command('growth').description(description), 3)
     .option('-o, --output <folder>', 'for growth.md and growth.svg', 'test/bench/report')
     .option('--force', 'replace files when they exist')
+    .option('--force-memory', 'load a model that is estimated not to fit in memory')
     .action((options: GrowthCliOptions) => withInterrupt((signal) => growth(options, signal)));
 }
 
@@ -48,9 +51,11 @@ async function growth(options: GrowthCliOptions, signal: AbortSignal): Promise<v
 }
 
 async function measured(options: GrowthCliOptions, signal: AbortSignal): Promise<Growth> {
-  const { size, rounds, batchSize, quiet, dtype } = options;
+  const { size, rounds, batchSize, quiet, dtype, forceMemory } = options;
   const checkpoint = benchCheckpoint(size);
-  await startBackend(options);
+  const backend = await startBackend(options);
+  const request = { pictures: 1, guided: true, dtype };
+  if (!forceMemory) await checkMemory(checkpoint, request, memoryLimits(backend), weightCopies(backend));
   const progress = quiet ? undefined : new ProgressLine('Timing');
   const all = TOKENS.length + BATCHES.length + 2 * STEPS.length;
   let done = 0;
