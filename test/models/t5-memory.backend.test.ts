@@ -2,6 +2,7 @@ import { withWeights } from '../../src/checkpoint/archive.ts';
 import { T5_XXL, type T5EncoderConfig } from '../../src/models/t5-config.ts';
 import { T5Encoder } from '../../src/models/t5-encoder.ts';
 import { staysOnDisk, t5Memory } from '../../src/models/t5-memory.ts';
+import { composed } from '../support/fused.ts';
 import { peakBufferBytes } from '../support/peak-buffers.ts';
 import { randomArchive } from '../support/random-weights.ts';
 
@@ -28,10 +29,12 @@ describe('t5Memory', () => {
       inputIds: Array.from({ length }, (___, i) => (n + i) % 31),
       attentionMask: Array<number>(length).fill(1),
     }));
-    const measured = await peakBufferBytes(async () => (await encoder.encode(tokens)).dispose());
+    const encode = async () => (await encoder.encode(tokens)).dispose();
+    const measured = await composed(() => peakBufferBytes(encode));
     const { weights, activations } = t5Memory(config, prompts, length);
     expect(activations).toBeGreaterThan(0.95 * measured);
     expect(activations).toBeLessThan(1.15 * measured);
+    expect(await peakBufferBytes(encode)).toBeLessThan(1.05 * activations);
     expect(weights).toBe(4 * encoder.countParams());
     encoder.dispose();
   });
