@@ -121,7 +121,11 @@ describe('bench load', () => {
   it('times a checkpoint', async () => {
     const { code, stdout } = await bench('load', '--checkpoint', 'dit-emoji', '--json');
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ name: 'dit-emoji, held in float32', rounds: 1, heldBytes: expect.any(Number) });
+    expect(JSON.parse(stdout)).toMatchObject({
+      name: 'dit-emoji, held in float32',
+      rounds: 1,
+      heldBytes: expect.any(Number),
+    });
     expectRefusal(await bench('load', '--checkpoint', 'nothing'), /no such file or folder/);
   });
 });
