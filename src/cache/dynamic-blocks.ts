@@ -1,5 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type Block, type BlockRunner, type BranchName, type Modulation, runBlock } from '../models/block.ts';
+import {
+  type Block,
+  type BlockRunner,
+  type BranchName,
+  type Modulation,
+  runAllBlocks,
+  runBlock,
+} from '../models/block.ts';
 import { layerNormModulate } from '../ops/layer-norm.ts';
 import { gatherRows, placeRows, type RowPart, splitRows } from '../ops/rows.ts';
 import { predictedBranch, replaceBranches, storedBranch, watchedBranch } from './cached-branch.ts';
@@ -69,7 +76,7 @@ class Pass<C, M extends Modulation> implements BlockPass {
   async compute(to: number): Promise<void> {
     if (to <= this.position) return;
     const none = Array<boolean>(this.rowCount).fill(false);
-    this.move(to, none, through(this.blocks.slice(this.position, to), this.tokens, this.cond));
+    this.move(to, none, await runAllBlocks(this.blocks.slice(this.position, to), this.tokens, this.cond));
   }
 
   async span(to: number, reuse: readonly boolean[], watch?: BranchWatch): Promise<void> {
@@ -78,7 +85,7 @@ class Pass<C, M extends Modulation> implements BlockPass {
     const isDelta = this.state.run.keeps === 'delta';
     const computed = async ({ h, cond, rows }: Group<C>) => {
       const blocks = watch ? watchedBlocks(this.blocks, watch, rows) : this.blocks;
-      const hOut = through(blocks.slice(this.position, to), h, cond);
+      const hOut = await runAllBlocks(blocks.slice(this.position, to), h, cond);
       this.state.store.put(site, this.step, isDelta ? residual(hOut, h) : hOut.clone(), rows);
       return hOut;
     };
@@ -100,7 +107,7 @@ class Pass<C, M extends Modulation> implements BlockPass {
           storedBranch(branch, (raw) => this.state.store.put(branchSite(index, branch.name), this.step, raw, rows)),
         ),
       );
-      return through(storing.slice(this.position, to), h, cond);
+      return runAllBlocks(storing.slice(this.position, to), h, cond);
     };
     this.move(to, reuse, await this.split(reuse, computed, (group) => this.predictedBranches(to, group)));
   }
@@ -185,22 +192,6 @@ interface Group<C> {
 
 /** Borrows the group, gives fresh tokens. */
 type Way<C> = (group: Group<C>) => Promise<tf.Tensor3D>;
-
-/** The tokens after some blocks, fresh. */
-function through<C, M extends Modulation>(blocks: readonly Block<C, M>[], h: tf.Tensor3D, cond: C): tf.Tensor3D {
-  let x = h.clone();
-  try {
-    for (const block of blocks) {
-      const next = runBlock(block, x, cond);
-      x.dispose();
-      x = next;
-    }
-    return x;
-  } catch (error) {
-    x.dispose();
-    throw error;
-  }
-}
 
 function watchedBlocks<C, M extends Modulation>(
   blocks: readonly Block<C, M>[],
