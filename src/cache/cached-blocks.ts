@@ -3,10 +3,10 @@ import { type Block, type BlockRunner, type Modulation, runBlock } from '../mode
 import { predictedBranch, replaceBranches, storedBranch } from './cached-branch.ts';
 import { addResidual, residual } from './delta.ts';
 import { outputForm } from './output-form.ts';
-import { blocksReused, type CachePlan, type PlanStep, recordsBeforeReuse } from './plan.ts';
+import { blocksReused, type CachePlan, type PlanStep, type TouchedSite, touchedSites } from './plan.ts';
 import { predictorOf } from './predictors/named.ts';
 import type { CacheCounts, ComputeModel, RunCache } from './run-cache.ts';
-import { MODEL_SITE, type Site, siteKey } from './site.ts';
+import { MODEL_SITE, type Site } from './site.ts';
 import { SiteStore } from './site-store.ts';
 
 type SpanSite = Extract<Site, { kind: 'span' }>;
@@ -16,15 +16,15 @@ export class CachedBlocks implements RunCache {
   private readonly stepBlocks: number[] = [];
   private reused = 0;
   private readonly store: SiteStore;
-  /** Sites of the plan, each once. */
-  private readonly sites: ReadonlyMap<string, Site>;
+  /** Of each step. */
+  private readonly touched: readonly (readonly TouchedSite[])[];
 
   constructor(
     private readonly plan: CachePlan,
     private readonly form = outputForm(plan.keeps, noCleanLatents),
   ) {
     this.store = new SiteStore(predictorOf(plan.predictor));
-    this.sites = new Map(plan.steps.flatMap(({ record }) => record).map((site) => [siteKey(site), site]));
+    this.touched = touchedSites(plan);
   }
 
   atStep(step: number): BlockRunner {
@@ -71,7 +71,8 @@ export class CachedBlocks implements RunCache {
     const reused = blocksReused(this.plan, step);
     this.reused += reused;
     this.stepBlocks.push(this.plan.depth - reused);
-    for (const site of this.sites.values()) this.store.release(site, recordsBeforeReuse(this.plan, step.step, site));
+    for (const { site, recordsBeforeReuse } of this.touched[step.step] ?? [])
+      this.store.release(site, recordsBeforeReuse);
   }
 
   /** Frees what is kept. */

@@ -81,14 +81,28 @@ export function overlap(a: Site, b: Site): boolean {
   return outer.kind === 'span' && outer.first < inner.first + inner.count && inner.first < outer.first + outer.count;
 }
 
-/** How many steps after `step` record the site again before one reuses it; infinite where none does. */
-export function recordsBeforeReuse(plan: CachePlan, step: number, site: Site): number {
-  let records = 0;
-  for (const { record, reuse } of plan.steps.slice(step + 1)) {
-    if (reuse.some((other) => sameSite(other, site))) return records;
-    if (record.some((other) => sameSite(other, site))) records += 1;
-  }
-  return Number.POSITIVE_INFINITY;
+/** A site that a step touches, and how many later steps record it before one reuses it; infinite where none does. */
+export interface TouchedSite {
+  readonly site: Site;
+  readonly recordsBeforeReuse: number;
+}
+
+/** Of each step the sites that it records or reuses: what the steps after it need of them. */
+export function touchedSites({ steps }: CachePlan): readonly (readonly TouchedSite[])[] {
+  const ahead = new Map<string, number>(); // of the steps behind, from the last one back
+  return steps
+    .toReversed()
+    .map(({ record, reuse }) => {
+      const touched = [...record, ...reuse].map((site) => ({ site, key: siteKey(site) }));
+      const needed = touched.map(({ site, key }) => ({
+        site,
+        recordsBeforeReuse: ahead.get(key) ?? Number.POSITIVE_INFINITY,
+      }));
+      for (const { site, key } of touched)
+        ahead.set(key, reuse.includes(site) ? 0 : (ahead.get(key) ?? Number.POSITIVE_INFINITY) + 1);
+      return needed;
+    })
+    .reverse();
 }
 
 /** Block evaluations that a step saves, per guidance half; a branch counts for its share of a block. */

@@ -7,6 +7,7 @@ import { SiteHistory } from './site-history.ts';
 /** What the sites of one run have given: the only tensors that outlive a step. */
 export class SiteStore {
   private readonly histories = new Map<string, SiteHistory>();
+  private bytes = 0;
   private peak = 0;
 
   constructor(private readonly predictor: Predictor) {}
@@ -21,9 +22,8 @@ export class SiteStore {
     const key = siteKey(site);
     const history = this.histories.get(key) ?? new SiteHistory(key, this.predictor);
     this.histories.set(key, history);
-    history.put(step, value, rows);
-    const bytes = [...this.histories.values()].reduce((sum, one) => sum + one.bytes, 0);
-    this.peak = Math.max(this.peak, bytes);
+    this.change(history, () => history.put(step, value, rows));
+    this.peak = Math.max(this.peak, this.bytes);
   }
 
   /** As `SiteHistory.predict`. */
@@ -33,13 +33,21 @@ export class SiteStore {
     return (await history.predict(step, rows)) as T;
   }
 
-  /** Frees what no step after `step` needs. @param records see `recordsBeforeReuse` */
+  /** Frees what no step after `step` needs. @param records see `TouchedSite` */
   release(site: Site, records: number): void {
-    this.histories.get(siteKey(site))?.trim(this.predictor.history - records);
+    const history = this.histories.get(siteKey(site));
+    if (history) this.change(history, () => history.trim(this.predictor.history - records));
   }
 
   dispose(): void {
     for (const history of this.histories.values()) history.dispose();
     this.histories.clear();
+    this.bytes = 0;
+  }
+
+  private change(history: SiteHistory, by: () => void): void {
+    const before = history.bytes;
+    by();
+    this.bytes += history.bytes - before;
   }
 }

@@ -28,7 +28,9 @@ export function siteKey(site: Site): string {
 }
 
 export function sameSite(a: Site, b: Site): boolean {
-  return siteKey(a) === siteKey(b);
+  if (a.kind === 'span') return b.kind === 'span' && a.first === b.first && a.count === b.count;
+  if (a.kind === 'branch') return b.kind === 'branch' && a.block === b.block && a.branch === b.branch;
+  return b.kind === 'model';
 }
 
 /** Whether a site lies in a block or covers it. */

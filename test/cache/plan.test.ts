@@ -1,4 +1,4 @@
-import { type CachePlan, checkPlan, drawPlan, uncachedPlan } from '../../src/cache/plan.ts';
+import { type CachePlan, checkPlan, drawPlan, touchedSites, uncachedPlan } from '../../src/cache/plan.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
 import { MODEL_SITE, type Site, spanSite } from '../../src/cache/site.ts';
 import { OptionError } from '../../src/errors.ts';
@@ -30,6 +30,31 @@ describe('uncachedPlan', () => {
     const plan = uncachedPlan(planSetting(3, 2));
     expect(reuseOf(plan)).toEqual(['full', 'full', 'full']);
     expect(plan.depth).toBe(2);
+  });
+});
+
+describe('touchedSites', () => {
+  it('says how often a site is recorded before it is reused', () => {
+    const [a, b]: Site[] = [spanSite({ first: 0, count: 1 }), spanSite({ first: 1, count: 1 })];
+    const at = (step: number, record: readonly Site[], reuse: readonly Site[]) => ({
+      step,
+      record,
+      reuse,
+      rows: 'both' as const,
+    });
+    const plan: CachePlan = {
+      ...uncachedPlan(planSetting(5, 2)),
+      steps: [at(0, [a!, b!], []), at(1, [a!], []), at(2, [], [a!]), at(3, [], [a!]), at(4, [b!], [])],
+    };
+    const needed = touchedSites(plan).map((sites) => sites.map(({ recordsBeforeReuse: records }) => records));
+    expect(needed).toEqual([
+      [1, Number.POSITIVE_INFINITY],
+      [0],
+      [0],
+      [Number.POSITIVE_INFINITY],
+      [Number.POSITIVE_INFINITY],
+    ]);
+    expect(touchedSites(plan)[0]!.map(({ site }) => site)).toEqual([a, b]);
   });
 });
 
