@@ -1,4 +1,4 @@
-import { bytesPerElement, encodeFloat32, toFloat32 } from '../src/checkpoint/dtypes.ts';
+import { bytesPerElement, encodeFloat32, LARGEST_FINITE, roundFloat32, toFloat32 } from '../src/checkpoint/dtypes.ts';
 import type { StoredTensor } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { elementCount } from '../src/shape.ts';
@@ -6,34 +6,42 @@ import { elementCount } from '../src/shape.ts';
 /** What was met while casting, and the memory that it goes through. */
 export interface Casting {
   nonFinite: number;
-  /** Of the largest tensor before it is cast; made when it is needed. */
+  /** Of the most that was read at once before it was cast; made when it is needed. */
   scratch?: Uint8Array;
 }
 
+type Storage = 'F32' | 'F16' | 'BF16';
+
 const FLOAT_TYPES = new Set(['F64', 'F32', 'F16', 'BF16']);
-/** The largest finite values, as bits of a float32: 65504 is that of float16. */
-const LARGEST = { F32: 0x7f7fffff, BF16: 0x7f7fffff, F16: 0x477fe000 } as const;
 const INFINITY_BITS = 0x7f800000;
 
 /**
- * A weight in another storage type, cast as it is read: one at a time, for they share their memory.
+ * A weight in another storage type, cast as it is read and before its elements are moved: one read after the other, for
+ * they share their memory.
  * @throws CheckpointError when read: integers are no weights, and float16 cannot hold what is beyond ±65504.
  */
-export function castTensor(tensor: StoredTensor, dtype: 'F32' | 'F16' | 'BF16', casting: Casting): StoredTensor {
-  const { name, shape } = tensor;
-  const stored = elementCount(shape) * bytesPerElement(tensor.dtype);
+export function castTensor(tensor: StoredTensor, dtype: Storage, casting: Casting): StoredTensor {
+  if (tensor.mapElements) {
+    const { name, shape } = tensor;
+    return { ...tensor.mapElements((stored) => castTensor(stored, dtype, casting)), name, shape };
+  }
+  const size = bytesPerElement(tensor.dtype);
+  const cast = async (read: StoredTensor['read'], count: number, into: Uint8Array | undefined) => {
+    if (!FLOAT_TYPES.has(tensor.dtype))
+      throw new CheckpointError(`${tensor.name}: expected floating-point weights, got ${tensor.dtype}`);
+    const bytes = await read(tensor.dtype === dtype ? into : scratchOf(casting, count * size));
+    return castBytes(bytes, tensor, dtype, casting, into);
+  };
+  const { readElements } = tensor;
   return {
-    name,
-    shape,
+    name: tensor.name,
+    shape: tensor.shape,
     dtype,
-    read: async (into) => {
-      if (!FLOAT_TYPES.has(tensor.dtype))
-        throw new CheckpointError(`${name}: expected floating-point weights, got ${tensor.dtype}`);
-      const bytes = await tensor.read(tensor.dtype === dtype ? into : scratchOf(casting, stored));
-      const values = toFloat32(bytes, tensor.dtype);
-      casting.nonFinite += countNonFinite(values, LARGEST[dtype], name);
-      return tensor.dtype === dtype ? bytes : encodeFloat32(values, dtype, into);
-    },
+    read: (into) => cast((scratch) => tensor.read(scratch), elementCount(tensor.shape), into),
+    ...(readElements && {
+      readElements: (start, count, into) =>
+        cast((scratch) => readElements.call(tensor, start, count, scratch), count, into),
+    }),
   };
 }
 
@@ -42,9 +50,27 @@ function scratchOf(casting: Casting, bytes: number): Uint8Array {
   return casting.scratch as Uint8Array;
 }
 
+function castBytes(
+  bytes: Uint8Array,
+  tensor: StoredTensor,
+  dtype: Storage,
+  casting: Casting,
+  into: Uint8Array | undefined,
+): Uint8Array {
+  const values = toFloat32(bytes, tensor.dtype);
+  if (tensor.dtype === dtype || dtype === 'F32') {
+    casting.nonFinite += countNonFinite(values, dtype, tensor.name);
+    return tensor.dtype === dtype ? bytes : encodeFloat32(values, dtype);
+  }
+  const rounded = into ? new Uint16Array(into.buffer, into.byteOffset, values.length) : new Uint16Array(values.length);
+  if (roundFloat32(values, dtype, rounded) > 0) casting.nonFinite += countNonFinite(values, dtype, tensor.name);
+  return new Uint8Array(rounded.buffer, rounded.byteOffset, rounded.byteLength);
+}
+
 /** By their bits: comparing whole numbers takes half the time. */
-function countNonFinite(values: Float32Array, largest: number, name: string): number {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+function countNonFinite(values: Float32Array, dtype: Storage, name: string): number {
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const largest = LARGEST_FINITE[dtype];
   let count = 0;
   for (let i = 0; i < bits.length; i++) {
     const magnitude = (bits[i] as number) & 0x7fffffff;

@@ -13,6 +13,7 @@ import { AbortError, OptionError } from '../src/errors.ts';
 import type { SamplingDefaults } from '../src/models/dit-checkpoint.ts';
 import type { Numerics } from '../src/models/dit-config.ts';
 import { elementCount } from '../src/shape.ts';
+import { besideChecksums } from './beside-checksums.ts';
 import { type Casting, castTensor } from './cast.ts';
 import { type Conversion, type ConvertedModel, type CopiedFile, openConversion } from './conversion.ts';
 import type { FolderWriter } from './folder-writer.ts';
@@ -68,7 +69,7 @@ export interface ConvertResult {
 /**
  * Writes a checkpoint of a DiT or a PixArt as a folder of safetensors and a manifest, a PixArt with its text encoder and
  * tokenizer: under a temporary name, synced, then renamed, so that `out` is either whole or absent. Tensors pass through
- * memory one at a time. Checksums of a torch zip are compared first. Needs Node.
+ * memory one at a time. Checksums of a torch zip are compared meanwhile, before `out` appears. Needs Node.
  * @throws CheckpointError listing missing, unexpected and wrong-shape tensors; OptionError when a part is missing that
  * can be given; FileError when `out` cannot be written.
  */
@@ -91,16 +92,21 @@ async function writeConversion(
 ): Promise<ConvertResult> {
   const { FolderWriter } = await import('./folder-writer.ts');
   const { describeSources } = await import('./source-files.ts');
+  const { HashThread } = await import('./hash-thread.ts');
   const bytes = models.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
-  const hashed = describeSources(sources);
+  const sourceHashes = new HashThread();
   try {
-    for (const { archive } of models) await archive.verify?.();
+    const described = describeSources(sources, sourceHashes);
+    described.catch(() => {}); // told when it is asked for
     const casting: Casting = { nonFinite: 0 };
-    const onTensor = progressOf(options, bytes);
-    const written: Partial<Record<ComponentName, ManifestComponent>> = {};
-    for (const model of models)
-      written[model.name] = await writeModel(writer, model, storage, options, casting, onTensor);
+    const written = await besideChecksums(
+      models.map(({ archive }) => archive),
+      (assertGood) => {
+        const onTensor = progressOf(options, bytes, assertGood);
+        return writeModels(writer, models, { storage, casting, onTensor, ...options });
+      },
+    );
     const manifest = parseManifest(
       MANIFEST_NAME,
       JSON.stringify({
@@ -109,7 +115,7 @@ async function writeConversion(
         ...fields,
         ...written,
         ...(copied ? { tokenizer: await copyFiles(writer, copied) } : {}),
-        source: await hashed.result,
+        source: await described,
       }),
     );
     await writer.text(MANIFEST_NAME, `${JSON.stringify(manifest, undefined, 2)}\n`);
@@ -117,7 +123,7 @@ async function writeConversion(
     const tensors = models.reduce((sum, model) => sum + model.tensors.length, 0);
     return { manifest, tensors, bytes, nonFinite: casting.nonFinite };
   } finally {
-    await hashed.end();
+    await sourceHashes.end();
     await writer.discard();
   }
 }
@@ -129,13 +135,27 @@ const FILE_NAMES: Readonly<Record<ComponentName, string>> = {
   textEncoder: 'text_encoder',
 };
 
+interface Writing {
+  readonly storage: Storage;
+  readonly shardBytes?: number | undefined;
+  readonly casting: Casting;
+  readonly onTensor: (tensor: StoredTensor) => void;
+}
+
+async function writeModels(
+  writer: FolderWriter,
+  models: readonly ConvertedModel[],
+  writing: Writing,
+): Promise<Partial<Record<ComponentName, ManifestComponent>>> {
+  const written: Partial<Record<ComponentName, ManifestComponent>> = {};
+  for (const model of models) written[model.name] = await writeModel(writer, model, writing);
+  return written;
+}
+
 async function writeModel(
   writer: FolderWriter,
   { name, config, tensors }: ConvertedModel,
-  storage: Storage,
-  { shardBytes = SHARD_BYTES }: ConvertOptions,
-  casting: Casting,
-  onTensor: (tensor: StoredTensor) => void,
+  { storage, shardBytes = SHARD_BYTES, casting, onTensor }: Writing,
 ): Promise<ManifestComponent> {
   const shards = intoShards(tensors, storage, shardBytes);
   const files: ManifestComponent['files'] = [];
@@ -191,9 +211,14 @@ function notifying(tensor: StoredTensor, onTensor: (tensor: StoredTensor) => voi
   };
 }
 
-function progressOf({ onProgress, signal }: ConvertOptions, totalBytes: number): (tensor: StoredTensor) => void {
+function progressOf(
+  { onProgress, signal }: ConvertOptions,
+  totalBytes: number,
+  assertGood: () => void,
+): (tensor: StoredTensor) => void {
   let doneBytes = 0;
   return ({ name, shape, dtype }) => {
+    assertGood();
     if (signal?.aborted) throw new AbortError(`conversion was stopped at ${name}; nothing was kept`);
     doneBytes += elementCount(shape) * bytesPerElement(dtype);
     onProgress?.({ doneBytes, totalBytes, tensor: name });

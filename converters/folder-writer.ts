@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { MANIFEST_NAME } from '../src/checkpoint/manifest.ts';
 import { FileError } from '../src/errors.ts';
+import { HashThread } from './hash-thread.ts';
 import { clearStale, exists, partialFolder, SET_ASIDE } from './stale-folders.ts';
 
 /** Left free on the disk beside the files. */
@@ -13,6 +13,7 @@ const SPARE_BYTES = 16 * 2 ** 20;
  */
 export class FolderWriter {
   private finished = false;
+  private readonly thread = new HashThread();
 
   private constructor(
     private readonly out: string,
@@ -47,20 +48,21 @@ export class FolderWriter {
     name: string,
     fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
   ): Promise<{ name: string; bytes: number; sha256: string }> {
-    const hash = createHash('sha256');
+    const path = join(this.temporary, name);
     let bytes = 0;
-    const handle = await explained(this.out, () => open(join(this.temporary, name), 'wx'));
+    const handle = await explained(this.out, () => open(path, 'wx'));
     try {
       await fill(async (chunk) => {
-        hash.update(chunk);
         await explained(this.out, () => writeFully(handle, chunk));
         bytes += chunk.length;
+        this.thread.grownTo(path, bytes);
       });
+      const hashed = this.thread.whole(path, bytes);
       await explained(this.out, () => handle.sync());
+      return { name, ...(await hashed) };
     } finally {
       await handle.close();
     }
-    return { name, bytes, sha256: hash.digest('hex') };
   }
 
   async text(name: string, text: string): Promise<void> {
@@ -88,6 +90,7 @@ export class FolderWriter {
 
   /** Removes what was written, unless it was committed; what stood in its place before is there again. */
   async discard(): Promise<void> {
+    await this.thread.end();
     if (!this.finished) await clearStale(this.out);
   }
 }

@@ -3,7 +3,7 @@ import { type DivisibleTensor, isDivisible, type StoredTensor } from '../../src/
 import { CheckpointError } from '../../src/errors.ts';
 import { sameShape } from '../../src/shape.ts';
 
-/** How much of a matrix is held beside its transpose, where the file can be read in pieces. */
+/** How much of a matrix is read at once, where the file can be read in pieces. */
 const BAND_BYTES = 4 * 2 ** 20;
 /** Memory of bands that are done, for the next. */
 const free: Uint8Array[] = [];
@@ -11,28 +11,43 @@ const free: Uint8Array[] = [];
 /** [out,in] → [in,out]. */
 export function transposed(name: string, tensor: StoredTensor, bandBytes = BAND_BYTES): StoredTensor {
   const [rows = 0, columns = 0] = tensor.shape;
-  const size = bytesPerElement(tensor.dtype);
-  const inBands = async (matrix: DivisibleTensor, into: Uint8Array | undefined) => {
-    const out =
-      into?.byteOffset === 0 ? into.subarray(0, rows * columns * size) : new Uint8Array(rows * columns * size);
-    const most = Math.max(1, Math.floor(bandBytes / (columns * size)));
-    const band =
-      columns * size <= bandBytes && bandBytes === BAND_BYTES ? (free.pop() ?? new Uint8Array(bandBytes)) : undefined;
-    for (let top = 0; top < rows; top += most) {
-      const height = Math.min(most, rows - top);
-      const bytes = await matrix.readElements(top * columns, height * columns, band);
-      transposeInto(out, bytes, size, { rows, top, height, columns });
-    }
-    if (band) free.push(band);
-    return out;
-  };
   return {
     name,
     dtype: tensor.dtype,
     shape: [columns, rows],
     read: async (into) =>
-      isDivisible(tensor) ? inBands(tensor, into) : transposeMatrix(await tensor.read(), size, rows, columns),
+      isDivisible(tensor)
+        ? transposeInBands(tensor, bandBytes, into)
+        : transposeMatrix(await tensor.read(), bytesPerElement(tensor.dtype), rows, columns),
+    mapElements: (change) => transposed(name, change(tensor), bandBytes),
   };
+}
+
+/** A matrix by bands of rows: one is read while the one before is written as columns. */
+async function transposeInBands(matrix: DivisibleTensor, bandBytes: number, into?: Uint8Array): Promise<Uint8Array> {
+  const [rows = 0, columns = 0] = matrix.shape;
+  const size = bytesPerElement(matrix.dtype);
+  const total = rows * columns * size;
+  const out = into?.byteOffset === 0 ? into.subarray(0, total) : new Uint8Array(total);
+  const most = Math.max(1, 2 * Math.floor(bandBytes / (2 * columns * size)));
+  const bands = [takeBand(most * columns * size), takeBand(most * columns * size)];
+  const bandFrom = (top: number) => {
+    const bytes = matrix.readElements(top * columns, Math.min(most, rows - top) * columns, bands[(top / most) % 2]);
+    bytes.catch(() => {}); // told when it is asked for
+    return bytes;
+  };
+  let next = rows > 0 ? bandFrom(0) : undefined;
+  for (let top = 0; next; top += most) {
+    const bytes = await next;
+    next = top + most < rows ? bandFrom(top + most) : undefined;
+    transposeInto(out, bytes, size, { rows, top, height: Math.min(most, rows - top), columns });
+  }
+  free.push(...bands.filter(({ length }) => length === BAND_BYTES));
+  return out;
+}
+
+function takeBand(bytes: number): Uint8Array {
+  return bytes > BAND_BYTES ? new Uint8Array(bytes) : (free.pop() ?? new Uint8Array(BAND_BYTES));
 }
 
 /** [out,in,1,1] → [out,in], the same bytes. @throws CheckpointError when the convolution is not 1×1. */
@@ -40,7 +55,7 @@ export function squeezed(tensor: StoredTensor): StoredTensor {
   const [out = 0, inner = 0, height, width] = tensor.shape;
   if (height !== 1 || width !== 1)
     throw new CheckpointError(`${tensor.name}: expected a 1×1 convolution, got [${tensor.shape.join(', ')}]`);
-  return { ...tensor, shape: [out, inner] };
+  return { ...tensor, shape: [out, inner], mapElements: (change) => squeezed(change(tensor)) };
 }
 
 /** OIHW → HWIO: [O, I·H·W] → [I·H·W, O], then the rows from (i, hw) order to (hw, i). */
@@ -63,6 +78,7 @@ export function hwioFromOihw(name: string, tensor: StoredTensor): StoredTensor {
       }
       return out;
     },
+    mapElements: (change) => hwioFromOihw(name, change(tensor)),
   };
 }
 
@@ -92,6 +108,7 @@ export function stacked(name: string, parts: readonly StoredTensor[]): StoredTen
       }
       return out;
     },
+    mapElements: (change) => stacked(name, parts.map(change)),
   };
 }
 
@@ -100,7 +117,7 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Side of the squares in which a matrix is walked, so that both sides of the copy stay in cache. */
-const TILE = 16;
+const TILE = 32;
 
 type Elements = Uint8Array | Uint16Array | Uint32Array | BigUint64Array;
 
@@ -121,9 +138,14 @@ interface Band {
 }
 
 /** Writes a band's rows as columns of the transpose. */
-function transposeInto(out: Uint8Array, bytes: Uint8Array, size: number, { rows, top, height, columns }: Band): void {
-  const source = elements(bytes, size) as Uint32Array; // one static type for four element widths
-  const to = elements(out, size) as Uint32Array;
+function transposeInto(out: Uint8Array, bytes: Uint8Array, size: number, band: Band): void {
+  const { rows, top, columns, height } = band;
+  const inPairs = size === 2 && [rows, top, columns, height].every((count) => count % 2 === 0);
+  if (inPairs) transposePairs(elements(out, 4) as Uint32Array, elements(bytes, 4) as Uint32Array, band);
+  else transposeElements(elements(out, size) as Uint32Array, elements(bytes, size) as Uint32Array, band); // one type for four widths
+}
+
+function transposeElements(to: Uint32Array, source: Uint32Array, { rows, top, height, columns }: Band): void {
   for (let upper = 0; upper < height; upper += TILE) {
     for (let left = 0; left < columns; left += TILE) {
       const lower = Math.min(upper + TILE, height);
@@ -131,6 +153,27 @@ function transposeInto(out: Uint8Array, bytes: Uint8Array, size: number, { rows,
       for (let row = upper; row < lower; row++) {
         for (let column = left; column < right; column++)
           to[column * rows + top + row] = source[row * columns + column] as number;
+      }
+    }
+  }
+}
+
+/** As `transposeElements`, of 16 bits each: squares of 2 × 2 elements are turned in two words, in half the time. */
+function transposePairs(to: Uint32Array, source: Uint32Array, { rows, top, height, columns }: Band): void {
+  const words = columns / 2;
+  const toWords = rows / 2;
+  for (let upper = 0; upper < height; upper += TILE) {
+    for (let left = 0; left < words; left += TILE / 2) {
+      const lower = Math.min(upper + TILE, height);
+      const right = Math.min(left + TILE / 2, words);
+      for (let row = upper; row < lower; row += 2) {
+        for (let word = left; word < right; word++) {
+          const above = source[row * words + word] as number;
+          const below = source[(row + 1) * words + word] as number;
+          const at = 2 * word * toWords + (top + row) / 2;
+          to[at] = (above & 0xffff) | (below << 16);
+          to[at + toWords] = (above >>> 16) | (below & 0xffff0000);
+        }
       }
     }
   }

@@ -117,12 +117,49 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype): Float32Array {
  */
 export function encodeFloat32(values: Float32Array, dtype: 'F32' | 'F16' | 'BF16', into?: Uint8Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const encoded = into ? new Uint16Array(into.buffer, into.byteOffset, bits.length) : new Uint16Array(bits.length);
-  // two loops, each of which the engine compiles with its rounding inside
-  if (dtype === 'F16') for (let i = 0; i < bits.length; i++) encoded[i] = float16Bits(bits[i] as number);
-  else for (let i = 0; i < bits.length; i++) encoded[i] = bfloat16Bits(bits[i] as number);
-  return new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  const rounded = into ? new Uint16Array(into.buffer, into.byteOffset, values.length) : new Uint16Array(values.length);
+  roundFloat32(values, dtype, rounded);
+  return new Uint8Array(rounded.buffer, rounded.byteOffset, rounded.byteLength);
+}
+
+/** The largest finite values, as bits of a float32: 65504 is that of float16. */
+export const LARGEST_FINITE = { F32: 0x7f7fffff, BF16: 0x7f7fffff, F16: 0x477fe000 } as const;
+
+/**
+ * As `encodeFloat32`, into `rounded`.
+ * @returns how many values are NaN, infinite, or larger than the type's largest finite one
+ */
+export function roundFloat32(values: Float32Array, dtype: 'F16' | 'BF16', rounded: Uint16Array): number {
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length); // signed: no float64 in the arithmetic
+  return dtype === 'F16' ? roundToFloat16(bits, rounded) : roundToBfloat16(bits, rounded);
+}
+
+function roundToBfloat16(bits: Int32Array, rounded: Uint16Array): number {
+  let odd = 0;
+  for (let i = 0; i < bits.length; i++) {
+    const value = bits[i] as number;
+    if ((value & 0x7fffffff) <= LARGEST_FINITE.BF16) rounded[i] = (value + 0x7fff + ((value >>> 16) & 1)) >>> 16;
+    else {
+      rounded[i] = bfloat16Bits(value);
+      odd++;
+    }
+  }
+  return odd;
+}
+
+function roundToFloat16(bits: Int32Array, rounded: Uint16Array): number {
+  let odd = 0;
+  for (let i = 0; i < bits.length; i++) {
+    const value = bits[i] as number;
+    const magnitude = value & 0x7fffffff;
+    if (magnitude >= SMALLEST_NORMAL && magnitude <= LARGEST_FINITE.F16)
+      rounded[i] = ((value >>> 16) & 0x8000) | ((magnitude - REBIAS + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+    else {
+      rounded[i] = float16Bits(value);
+      if (magnitude > LARGEST_FINITE.F16) odd++;
+    }
+  }
+  return odd;
 }
 
 function decodeBfloat16(halves: Uint16Array): Float32Array {
@@ -180,10 +217,13 @@ function decodeInt64(words: Uint32Array, signed: boolean): Float32Array {
   return values;
 }
 
-/** The bfloat16 nearest to a float32, both as bits; NaN stays NaN. */
+/** 2^-14 of float16 as bits of a float32, and what its exponent's bias is less. */
+const SMALLEST_NORMAL = 0x38800000;
+const REBIAS = 0x38000000;
+
+/** The bfloat16 of an infinity or a NaN, both as bits; NaN stays NaN. */
 function bfloat16Bits(bits: number): number {
-  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
-  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+  return (bits & 0x7fffffff) > 0x7f800000 ? (bits >>> 16) | 0x40 : bits >>> 16;
 }
 
 /** The float16 nearest to a float32, both as bits; NaN stays NaN. */
@@ -192,8 +232,8 @@ function float16Bits(bits: number): number {
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x477ff000) return sign | 0x7c00; // 65,520 and above round to infinity
-  if (magnitude >= 0x38800000) {
-    const rebiased = magnitude - 0x38000000; // at least 2^-14: normal
+  if (magnitude >= SMALLEST_NORMAL) {
+    const rebiased = magnitude - REBIAS;
     return sign | ((rebiased + 0xfff + ((rebiased >>> 13) & 1)) >>> 13);
   }
   const shift = 126 - (magnitude >>> 23); // subnormal: count units of 2^-24

@@ -34,6 +34,11 @@ export interface StoredTensor {
    * do not lie side by side in the file. @param into as of `read`
    */
   readElements?(start: number, count: number, into?: Uint8Array): Promise<Uint8Array>;
+  /**
+   * The same tensor with its elements changed before they are moved to their places: `change` is given the tensors that
+   * it is made of, each as it lies in a file. Absent where nothing is moved.
+   */
+  mapElements?(change: (stored: StoredTensor) => StoredTensor): StoredTensor;
 }
 
 /** A tensor of which a piece can be read alone. */

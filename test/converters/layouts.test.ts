@@ -39,9 +39,35 @@ describe('transposed', () => {
   it.each(DTYPES)('moves %s elements of %d bytes, in bands that leave little to hold', async (dtype, size) => {
     const { tensor, want, reads } = matrixOf(dtype, size, 83, 45);
     const kernel = transposed('kernel', tensor, 40 * 45 * size);
-    expect({ ...kernel, read: undefined }).toEqual({ name: 'kernel', dtype, shape: [45, 83], read: undefined });
+    expect(kernel).toMatchObject({ name: 'kernel', dtype, shape: [45, 83] });
     expect(Buffer.from(await kernel.read()).equals(want)).toBe(true);
     expect(reads).toEqual([40 * 45, 40 * 45, 3 * 45]);
+  });
+
+  it.each([
+    [2, 2],
+    [2, 46],
+    [84, 2],
+    [84, 46],
+    [84, 45],
+    [83, 46],
+    [130, 258],
+  ])('turns squares of 2 × 2 where both sides are even: %d × %d', async (rows, columns) => {
+    const { tensor, want } = matrixOf('F16', 2, rows, columns);
+    for (const bandRows of [2, 6, 40, 200]) {
+      const kernel = await transposed('kernel', tensor, bandRows * columns * 2).read();
+      expect(Buffer.from(kernel).equals(want)).toBe(true);
+    }
+  });
+
+  it('changes elements before they are moved', async () => {
+    const { tensor, want } = matrixOf('I8', 1, 83, 45);
+    const negated = transposed('kernel', tensor, 40 * 45).mapElements?.((stored) => ({
+      ...stored,
+      readElements: async (start, count) =>
+        (await tensor.readElements?.(start, count))?.map((byte) => 255 - byte) ?? new Uint8Array(),
+    }));
+    expect(await negated?.read()).toEqual(want.map((byte) => 255 - byte));
   });
 
   it('takes one row at least, and a small matrix whole', async () => {
