@@ -3,6 +3,7 @@ import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
 import { OptionError } from '../errors.ts';
 import { crossAttention, selfAttention } from '../ops/attention.ts';
+import type { LinearWeights } from '../ops/linear.ts';
 import { type BranchOptions, firstLinear, lastLinear } from './branch-ends.ts';
 import { Composite } from './composite.ts';
 import { hookedLinear } from './hooks.ts';
@@ -33,6 +34,11 @@ export class SelfAttention extends Composite {
       new Linear({ inFeatures: hiddenSize, outFeatures: 3 * hiddenSize }, stored?.at('qkv')),
     );
     this.proj = this.child('proj', new Linear({ inFeatures: hiddenSize, outFeatures: hiddenSize }, stored?.at('proj')));
+  }
+
+  /** What the ops take, borrowed. */
+  get operands(): { readonly qkv: LinearWeights; readonly proj: LinearWeights } {
+    return { qkv: this.qkv.operands, proj: this.proj.operands };
   }
 
   /** @param inputs [N,T,D] @returns [N,T,D] */
@@ -74,6 +80,11 @@ export class CrossAttention extends Composite {
     this.qLinear = linear('q_linear', hiddenSize);
     this.kvLinear = linear('kv_linear', 2 * hiddenSize);
     this.proj = linear('proj', hiddenSize);
+  }
+
+  /** What the ops take, borrowed. */
+  get operands(): { readonly q: LinearWeights; readonly kv: LinearWeights; readonly proj: LinearWeights } {
+    return { q: this.qLinear.operands, kv: this.kvLinear.operands, proj: this.proj.operands };
   }
 
   /**

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import type { WeightScope } from '../checkpoint/weights.ts';
+import type { LinearWeights } from '../ops/linear.ts';
 import { type BranchOptions, firstLinearGelu, lastLinear } from './branch-ends.ts';
 import { Composite } from './composite.ts';
 import { Linear } from './linear.ts';
@@ -26,6 +27,11 @@ export class Mlp extends Composite {
     const inner = hiddenSize * sizes.mlpRatio;
     this.fc1 = this.child('fc1', new Linear({ inFeatures: hiddenSize, outFeatures: inner }, stored?.at('fc1')));
     this.fc2 = this.child('fc2', new Linear({ inFeatures: inner, outFeatures: hiddenSize }, stored?.at('fc2')));
+  }
+
+  /** What the ops take, borrowed. */
+  get operands(): { readonly fc1: LinearWeights; readonly fc2: LinearWeights } {
+    return { fc1: this.fc1.operands, fc2: this.fc2.operands };
   }
 
   /** @param inputs [N,T,D] @returns [N,T,D] */

@@ -21,9 +21,14 @@ export class ScaleShiftTable extends ParameterLayer {
     super({ ...sizes }, { scale_shift_table: [sizes.rows, sizes.hiddenSize] }, stored);
   }
 
+  /** [rows,D], borrowed. */
+  get table(): tf.Tensor2D {
+    return this.parameter('scale_shift_table');
+  }
+
   /** @param inputs shared modulation [N,rows,D], or [N,1,D] for every row @returns [N,rows,D] */
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor3D {
-    return tf.add(single<tf.Tensor3D>(inputs), this.parameter<tf.Tensor2D>('scale_shift_table'));
+    return tf.add(single<tf.Tensor3D>(inputs), this.table);
   }
 
   override computeOutputShape(inputShape: (number | null)[]): (number | null)[] {

@@ -35,6 +35,11 @@ export interface Block<C, M extends Modulation = Modulation> {
   /** The conditioning of some rows of the batch, every tensor of it fresh. */
   rows(cond: C, rows: readonly number[]): C;
   readonly branches: readonly Branch<M>[];
+  /**
+   * All branches at once: the numbers of `modulation` and `apply` bit for bit, fresh. Undefined where the backend has no op
+   * for it. Absent where branches are watched or replaced.
+   */
+  whole?(x: tf.Tensor3D, cond: C): tf.Tensor3D | undefined;
 }
 
 /**
@@ -81,8 +86,10 @@ export function plainBranch<M extends Modulation>(name: BranchName, layers: Bran
   };
 }
 
-/** Computes one block, in one tidy. */
+/** Computes one block, in one op or one tidy. */
 export function runBlock<C, M extends Modulation>(block: Block<C, M>, tokens: tf.Tensor3D, cond: C): tf.Tensor3D {
+  const whole = block.whole?.(tokens, cond);
+  if (whole) return whole;
   return tf.tidy(() => {
     const mod = block.modulation(cond);
     return block.branches.reduce((x, branch) => branch.apply(x, mod), tokens.clone()); // [N,T,D]

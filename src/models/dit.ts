@@ -12,6 +12,7 @@ import { Composite } from '../layers/composite.ts';
 import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../layers/embedders.ts';
 import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
+import { wholeBlock } from '../ops/block.ts';
 import { positionTable } from '../ops/embeddings.ts';
 import { adaLNVectors, normLinear } from '../ops/linear.ts';
 import { unpatchify } from '../ops/patchify.ts';
@@ -32,6 +33,8 @@ export interface DiTConditioning {
 export class DiTBlock extends Composite implements Block<DiTConditioning> {
   static readonly className = 'DiTBlock';
   readonly branches: readonly Branch[];
+  private readonly attn: SelfAttention;
+  private readonly mlp: Mlp;
   private readonly adaLNModulation: Linear;
 
   constructor(
@@ -40,8 +43,8 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
   ) {
     super();
     const { hiddenSize, numHeads, mlpRatio, normEps } = config;
-    const attn = this.child('attn', new SelfAttention({ hiddenSize, numHeads }, stored?.at('attn')));
-    const mlp = this.child('mlp', new Mlp({ hiddenSize, mlpRatio }, stored?.at('mlp')));
+    this.attn = this.child('attn', new SelfAttention({ hiddenSize, numHeads }, stored?.at('attn')));
+    this.mlp = this.child('mlp', new Mlp({ hiddenSize, mlpRatio }, stored?.at('mlp')));
     const modulation = new Linear(
       { inFeatures: hiddenSize, outFeatures: 6 * hiddenSize },
       stored?.at('adaLN_modulation.1'),
@@ -52,13 +55,13 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
         'self',
         (mod) => mod.gateMsa,
         (x, { shiftMsa: shift, scaleMsa: scale }, options) =>
-          attn.call(x, { norm: { shift, scale, eps: NORM_EPS }, ...options }), // [N,T,D]
+          this.attn.call(x, { norm: { shift, scale, eps: NORM_EPS }, ...options }), // [N,T,D]
       ),
       gatedBranch(
         'mlp',
         (mod) => mod.gateMlp,
         (x, { shiftMlp: shift, scaleMlp: scale }, options) =>
-          mlp.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
+          this.mlp.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
       ),
     ];
   }
@@ -68,6 +71,13 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
     const vectors = adaLNVectors(c, this.adaLNModulation.operands, 6) as Six<tf.Tensor2D>;
     const [shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp] = vectors; // [N,D]
     return { shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp };
+  }
+
+  whole(x: tf.Tensor3D, { c }: DiTConditioning): tf.Tensor3D | undefined {
+    const { numHeads, normEps } = this.config;
+    const linears = { ...this.attn.operands, ...this.mlp.operands };
+    const modulation = { c, adaLN: this.adaLNModulation.operands };
+    return wholeBlock(x, { numHeads, selfEps: NORM_EPS, mlpEps: normEps, modulation, linears }); // [N,T,D]
   }
 
   rows({ c }: DiTConditioning, rows: readonly number[]): DiTConditioning {

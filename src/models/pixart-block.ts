@@ -7,6 +7,7 @@ import { Composite } from '../layers/composite.ts';
 import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
 import { ScaleShiftTable } from '../layers/scale-shift-table.ts';
+import { wholeBlock } from '../ops/block.ts';
 import { normLinear } from '../ops/linear.ts';
 import { gatherRows } from '../ops/rows.ts';
 import { type Block, type Branch, gatedBranch, type Modulation, plainBranch } from './block.ts';
@@ -42,6 +43,9 @@ export class PixArtBlock extends Composite implements Block<PixArtConditioning, 
   static readonly className = 'PixArtBlock';
   readonly branches: readonly Branch<PixArtModulation>[];
   private readonly scaleShiftTable: ScaleShiftTable;
+  private readonly attn: SelfAttention;
+  private readonly cross: CrossAttention;
+  private readonly mlp: Mlp;
 
   constructor(
     private readonly config: PixArtConfig,
@@ -50,23 +54,23 @@ export class PixArtBlock extends Composite implements Block<PixArtConditioning, 
     super();
     const { hiddenSize, numHeads, mlpRatio, normEps } = config;
     this.scaleShiftTable = this.child('', new ScaleShiftTable({ rows: 6, hiddenSize }, stored));
-    const attn = this.child('attn', new SelfAttention({ hiddenSize, numHeads }, stored?.at('attn')));
-    const cross = this.child('cross_attn', new CrossAttention({ hiddenSize, numHeads }, stored?.at('cross_attn')));
-    const mlp = this.child('mlp', new Mlp({ hiddenSize, mlpRatio }, stored?.at('mlp')));
+    this.attn = this.child('attn', new SelfAttention({ hiddenSize, numHeads }, stored?.at('attn')));
+    this.cross = this.child('cross_attn', new CrossAttention({ hiddenSize, numHeads }, stored?.at('cross_attn')));
+    this.mlp = this.child('mlp', new Mlp({ hiddenSize, mlpRatio }, stored?.at('mlp')));
     this.branches = [
       gatedBranch(
         'self',
         (mod) => mod.gateMsa,
         (x, { shiftMsa: shift, scaleMsa: scale }, options) =>
-          attn.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
+          this.attn.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
       ),
       // no norm before it, no gate after it
-      plainBranch('cross', (x, { caption }, options) => cross.call([x, caption.tokens, caption.bias], options)), // [N,T,D]
+      plainBranch('cross', (x, { caption }, options) => this.cross.call([x, caption.tokens, caption.bias], options)), // [N,T,D]
       gatedBranch(
         'mlp',
         (mod) => mod.gateMlp,
         (x, { shiftMlp: shift, scaleMlp: scale }, options) =>
-          mlp.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
+          this.mlp.call(x, { norm: { shift, scale, eps: normEps }, ...options }), // [N,T,D]
       ),
     ];
   }
@@ -76,6 +80,13 @@ export class PixArtBlock extends Composite implements Block<PixArtConditioning, 
     const own = this.scaleShiftTable.call(tf.reshape(t0, [n, 6, this.config.hiddenSize])); // [N,6,D]
     const [shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp] = tf.unstack(own, 1) as Six<tf.Tensor2D>; // [N,D]
     return { shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp, caption };
+  }
+
+  whole(x: tf.Tensor3D, { t0, caption }: PixArtConditioning): tf.Tensor3D | undefined {
+    const { numHeads, normEps: eps } = this.config;
+    const linears = { ...this.attn.operands, ...this.mlp.operands, cross: this.cross.operands };
+    const modulation = { t0, table: this.scaleShiftTable.table };
+    return wholeBlock(x, { numHeads, selfEps: eps, mlpEps: eps, modulation, linears, caption }); // [N,T,D]
   }
 
   rows(cond: PixArtConditioning, rows: readonly number[]): PixArtConditioning {

@@ -12,6 +12,7 @@ export type FusedOp =
   | 'DeltaDitLayerNormModulate'
   | 'DeltaDitGateResidual'
   | 'DeltaDitLinear'
+  | 'DeltaDitBlock'
   | 'DeltaDitAdaLN'
   | 'DeltaDitGelu'
   | 'DeltaDitConvert'

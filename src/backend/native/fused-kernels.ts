@@ -52,6 +52,7 @@ const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitAllocate: (call) => op('DeltaDitAllocate', call, ['words']),
   DeltaDitGelu: (call) => op('DeltaDitGelu', call, ['x']),
   DeltaDitLinear: linear,
+  DeltaDitBlock: block,
   DeltaDitAdaLN: (call) => {
     const attributes = [count(call, 'parts', 'parts'), ...bfloat16(call)];
     const inputs = given(call.inputs, ['c', 'kernel', 'bias']);
@@ -93,6 +94,24 @@ function linear(call: Call): Tensor {
   if (attrs.gelu) attributes.push(yes(call, 'gelu'));
   if (attrs.eps !== undefined) attributes.push(eps(call));
   return listOp('DeltaDitLinear', call, ['x', 'kernel'], LINEAR_INPUTS, attributes);
+}
+
+/** A whole block: its inputs as one list, in the order in which the seat names them. */
+function block(call: Call): Tensor {
+  const { backend, inputs, attrs } = call;
+  const { TF_ATTR_FLOAT, TF_ATTR_INT } = backend.binding;
+  const list = Object.values(inputs);
+  const attributes: OpAttribute[] = [
+    ...bfloat16(call),
+    count(call, 'num_heads', 'numHeads'),
+    { name: 'self_eps', type: TF_ATTR_FLOAT, value: attrs.selfEps as number },
+    { name: 'mlp_eps', type: TF_ATTR_FLOAT, value: attrs.mlpEps as number },
+    ...(inputs.table ? [yes(call, 'single')] : []),
+    ...(inputs.caption ? [yes(call, 'cross')] : []),
+    ...(inputs.captionBias ? [yes(call, 'caption_bias')] : []),
+    { name: 'N', type: TF_ATTR_INT, value: list.length },
+  ];
+  return backend.executeSingleOutput('DeltaDitBlock', attributes, list);
 }
 
 /** The same of an attention, beside its projections. */

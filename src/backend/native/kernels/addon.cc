@@ -27,7 +27,7 @@ napi_value register_ops(napi_env env, napi_callback_info) {
   Status status;
   if (!delta_dit::register_token_ops(status) || !delta_dit::register_linear_ops(status) ||
       !delta_dit::register_attention_ops(status) || !delta_dit::register_group_norm_ops(status) ||
-      !delta_dit::register_convert_ops(status)) {
+      !delta_dit::register_convert_ops(status) || !delta_dit::register_block_ops(status)) {
     napi_throw_error(env, nullptr, TF_Message(status.get()));
   }
   return nullptr;

@@ -1,6 +1,7 @@
 // Attention straight from the projections [N,T,D], whose features are split head-major.
 #include <cmath>
 
+#include "attention.h"
 #include "kernels.h"
 #include "ops.h"
 #include "scratch.h"
@@ -17,18 +18,6 @@ constexpr size_t kTileStep = 12;
 constexpr size_t kTilesEach = 4;
 // Keys and values that are packed at a time, where a head has not more.
 constexpr size_t kPackedFloats = 4 << 20;
-
-struct Projections {
-  const float* q;
-  const float* k;
-  const float* v;
-  const float* key_bias;    // [N,S]; may be null
-  const float* score_bias;  // [heads,T,S]; may be null
-  float* out;               // [N,T,D]
-  size_t q_stride, k_stride, v_stride;
-  size_t samples, heads, queries, keys, head_size;
-  float scale;
-};
 
 size_t parts_of(size_t whole, size_t part) { return (whole + part - 1) / part; }
 float usual_scale(size_t head_size) { return 1.0f / std::sqrt(static_cast<float>(head_size)); }
@@ -62,6 +51,8 @@ size_t tile_queries(const Projections& p, size_t heads) {
   return parts_of(parts_of(p.queries, wanted > least ? wanted : least), kTileStep) * kTileStep;
 }
 
+}  // namespace
+
 // Some heads at a time: their keys and values are packed once, for all of their tiles.
 void attend(const Projections& p) {
   const size_t heads = p.samples * p.heads;
@@ -86,6 +77,42 @@ void attend(const Projections& p) {
   }
 }
 
+Projections self_projections(const float* qkv, size_t samples, size_t tokens, size_t width, size_t heads, float* out) {
+  Projections p = {};
+  p.q = qkv;
+  p.k = p.q + width;
+  p.v = p.k + width;
+  p.out = out;
+  p.q_stride = p.k_stride = p.v_stride = 3 * width;
+  p.samples = samples;
+  p.heads = heads;
+  p.queries = p.keys = tokens;
+  p.head_size = width / heads;
+  p.scale = usual_scale(p.head_size);
+  return p;
+}
+
+Projections cross_projections(const float* q, const float* kv, const float* key_bias, size_t samples, size_t tokens,
+                              size_t keys, size_t width, size_t heads, float* out) {
+  Projections p = {};
+  p.q = q;
+  p.k = kv;
+  p.v = p.k + width;
+  p.key_bias = key_bias;
+  p.out = out;
+  p.q_stride = width;
+  p.k_stride = p.v_stride = 2 * width;
+  p.samples = samples;
+  p.heads = heads;
+  p.queries = tokens;
+  p.keys = keys;
+  p.head_size = width / heads;
+  p.scale = usual_scale(p.head_size);
+  return p;
+}
+
+namespace {
+
 void* create_with_heads(TF_OpKernelConstruction* construction) {
   return new int64_t(int_attribute(construction, "num_heads"));
 }
@@ -102,18 +129,7 @@ void self_attention(void* num_heads, TF_OpKernelContext* context) {
   }
   const Tensor out(call.output(0, {samples, tokens, width}));
   if (!out.data()) return;
-  Projections p = {};
-  p.q = qkv.data();
-  p.k = p.q + width;
-  p.v = p.k + width;
-  p.out = out.data();
-  p.q_stride = p.k_stride = p.v_stride = 3 * width;
-  p.samples = samples;
-  p.heads = heads;
-  p.queries = p.keys = tokens;
-  p.head_size = width / heads;
-  p.scale = usual_scale(p.head_size);
-  attend(p);
+  attend(self_projections(qkv.data(), samples, tokens, width, heads, out.data()));
 }
 
 // With or without the bias: the masked op has one input more.
@@ -131,21 +147,7 @@ void cross_attention(void* num_heads, TF_OpKernelContext* context) {
   }
   const Tensor out(call.output_like(0, q));
   if (!out.data()) return;
-  Projections p = {};
-  p.q = q.data();
-  p.k = kv.data();
-  p.v = p.k + width;
-  p.key_bias = bias.data();
-  p.out = out.data();
-  p.q_stride = width;
-  p.k_stride = p.v_stride = 2 * width;
-  p.samples = samples;
-  p.heads = heads;
-  p.queries = queries;
-  p.keys = keys;
-  p.head_size = width / heads;
-  p.scale = usual_scale(p.head_size);
-  attend(p);
+  attend(cross_projections(q.data(), kv.data(), bias.data(), samples, queries, keys, width, heads, out.data()));
 }
 
 struct Settings {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels.h"
+#include "linear.h"
 #include "ops.h"
 #include "scratch.h"
 #include "threads.h"
@@ -50,7 +51,9 @@ void multiply_few(const Product& p) {
   });
 }
 
-// All rows of x, some at a time. `p` describes the whole.
+}  // namespace
+
+// Some rows at a time. `p` describes the whole.
 void multiply(Product p, RowNorm norm, const float* x) {
   const size_t rows = p.count, passes = parts_of(rows * p.depth, kPackedFloats);
   const size_t step = parts_of(rows, passes > 0 ? passes : 1);
@@ -73,6 +76,23 @@ void multiply(Product p, RowNorm norm, const float* x) {
     if (p.residual) p.residual += p.count * p.width;
   }
 }
+
+void modulation_vectors(Product p, const float* c, size_t samples, size_t parts, float* out) {
+  std::vector<float> activated(samples * p.depth), vectors(samples * p.width);
+  kernels().silu({0, samples, p.depth}, c, activated.data());
+  p.out = vectors.data();
+  p.count = samples;
+  p.tokens = 1;
+  multiply(p, {}, activated.data());
+  const size_t each = p.width / parts;
+  for (size_t part = 0; part < parts; part++) {
+    for (size_t n = 0; n < samples; n++, out += each) {
+      std::memcpy(out, vectors.data() + n * p.width + part * each, each * sizeof(float));
+    }
+  }
+}
+
+namespace {
 
 struct Settings {
   bool bias, norm, residual, gate, gelu, bfloat16;
@@ -143,25 +163,19 @@ void ada_ln(void* settings, TF_OpKernelContext* context) {
                     "adaLNVectors: expected c [N,in], a kernel [in,out] and a bias [out], out a multiple of the parts")) {
     return;
   }
-  std::vector<float> activated(samples * depth), vectors(samples * width);
-  kernels().silu({0, samples, depth}, c.data(), activated.data());
   Product p = {};
   p.kernel = kernel.data();
   p.bias = bias.data();
-  p.out = vectors.data();
-  p.count = samples;
   p.depth = depth;
   p.width = width;
-  p.tokens = 1;
   p.bfloat16 = is_bfloat16;
-  multiply(p, {}, activated.data());
-  const size_t each = width / parts;
+  std::vector<float> vectors(samples * width);
+  modulation_vectors(p, c.data(), samples, parts, vectors.data());
+  const size_t each = width / parts, floats = samples * each;
   for (size_t part = 0; part < parts; part++) {
     const Tensor out(call.output(static_cast<int>(part), {samples, each}));
     if (!out.data()) return;
-    for (size_t n = 0; n < samples; n++) {
-      std::memcpy(out.data() + n * each, vectors.data() + n * width + part * each, each * sizeof(float));
-    }
+    std::memcpy(out.data(), vectors.data() + part * floats, floats * sizeof(float));
   }
 }
 

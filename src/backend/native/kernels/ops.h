@@ -12,6 +12,7 @@ bool register_linear_ops(const Status& status);
 bool register_convert_ops(const Status& status);
 bool register_attention_ops(const Status& status);
 bool register_group_norm_ops(const Status& status);
+bool register_block_ops(const Status& status);
 
 }  // namespace delta_dit
 

@@ -26,11 +26,12 @@ float* room(Buffer& buffer, size_t floats) {
   return buffer.floats;
 }
 
-thread_local Buffer own, shared;
+thread_local Buffer own, shared, block;
 
 }  // namespace
 
 float* scratch(size_t floats) { return room(own, floats); }
 float* shared_scratch(size_t floats) { return room(shared, floats); }
+float* block_scratch(size_t floats) { return room(block, floats); }
 
 }  // namespace delta_dit

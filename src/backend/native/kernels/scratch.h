@@ -9,6 +9,8 @@ namespace delta_dit {
 float* scratch(size_t floats);
 // The same once more, for what an op shares with the tasks that it gives out: they use `scratch`.
 float* shared_scratch(size_t floats);
+// And once more, for what passes from one part of an op to the next: the parts use `shared_scratch`.
+float* block_scratch(size_t floats);
 
 }  // namespace delta_dit
 
