@@ -1,29 +1,23 @@
-import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { AbortError } from '../src/errors.ts';
 
 /**
- * Compares the checksums of archives while work is done with what they hold. Where one is wrong, that is told, rather
- * than what came of it, and the work is stopped.
- * @param work calls what it is given now and then, which throws where a checksum is wrong
- * @throws FormatError as `TensorArchive.verify`; what `work` throws where the checksums are right, or it was stopped
+ * Does work with what is read while its checksums are compared. Where one is wrong, that is told, rather than what came of
+ * it, and the work is stopped.
+ * @param compared rejects where a checksum is wrong
+ * @param work calls what it is given now and then, which throws then
  */
 export async function besideChecksums<T>(
-  archives: readonly TensorArchive[],
+  compared: Promise<unknown>,
   work: (assertGood: () => void) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
-  const assertGoing = () => stop.signal.throwIfAborted();
-  const compared = (async () => {
-    for (const archive of archives) await archive.verify?.(assertGoing);
-  })();
   compared.catch((reason) => stop.abort(reason));
   try {
-    const done = await work(assertGoing);
+    const done = await work(() => stop.signal.throwIfAborted());
     await compared;
     return done;
   } catch (error) {
-    if (error instanceof AbortError) stop.abort(error);
-    await compared;
+    if (!(error instanceof AbortError)) await compared;
     throw error;
   }
 }

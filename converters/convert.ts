@@ -97,16 +97,13 @@ async function writeConversion(
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
   const sourceHashes = new HashThread();
   try {
-    const described = describeSources(sources, sourceHashes);
-    described.catch(() => {}); // told when it is asked for
+    const checksums = models.flatMap(({ archive }) => archive.checksums ?? []);
+    const described = describeSources(sources, checksums, sourceHashes);
     const casting: Casting = { nonFinite: 0 };
-    const written = await besideChecksums(
-      models.map(({ archive }) => archive),
-      (assertGood) => {
-        const onTensor = progressOf(options, bytes, assertGood);
-        return writeModels(writer, models, { storage, casting, onTensor, ...options });
-      },
-    );
+    const written = await besideChecksums(described, (assertGood) => {
+      const onTensor = progressOf(options, bytes, assertGood);
+      return writeModels(writer, models, { storage, casting, onTensor, ...options });
+    });
     const manifest = parseManifest(
       MANIFEST_NAME,
       JSON.stringify({

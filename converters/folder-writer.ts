@@ -57,9 +57,9 @@ export class FolderWriter {
         bytes += chunk.length;
         this.thread.grownTo(path, bytes);
       });
-      const hashed = this.thread.whole(path, bytes);
+      const hashed = this.thread.whole(path, { upTo: bytes });
       await explained(this.out, () => handle.sync());
-      return { name, ...(await hashed) };
+      return { name, bytes, sha256: (await hashed).sha256 };
     } finally {
       await handle.close();
     }

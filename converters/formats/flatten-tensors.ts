@@ -32,7 +32,7 @@ export function flattenTensors(file: TorchFile, key?: string): TensorArchive {
     name,
     tensors: new Map([...tensors].map(([name, tensor]) => [name, storedTensor(name, tensor)])),
     metadata: new Map(),
-    ...(file.verify && { verify: file.verify }),
+    checksums: file.checksums,
     close: () => file.close(),
   };
 }

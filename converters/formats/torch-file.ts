@@ -1,13 +1,11 @@
+import type { StoredChecksum } from '../../src/checkpoint/stored-tensor.ts';
+
 /** A `torch.save` file: the object that was saved, with `TorchTensor` for each tensor, read when asked. */
 export interface TorchFile {
   readonly name: string;
   /** Dicts are Maps; the other values are those of pickle-values.ts. */
   readonly root: unknown;
-  /**
-   * Reads the whole file once and compares every checksum; absent where the format has none (legacy).
-   * @param onBytes is told how many more bytes have been checked.
-   * @throws FormatError naming the entry that is damaged.
-   */
-  verify?(onBytes?: (bytes: number) => void): Promise<void>;
+  /** Absent where the format has none (legacy). */
+  readonly checksums?: readonly StoredChecksum[] | undefined;
   close(): Promise<void>;
 }

@@ -7,13 +7,13 @@ import type { PickleCall } from './pickle-values.ts';
 import type { TorchFile } from './torch-file.ts';
 import { parseStorageId, storageBytes, TORCH_GLOBALS } from './torch-globals.ts';
 import { TorchStorage } from './torch-tensor.ts';
-import { readZipIndex, verifyCrc, type ZipEntry, type ZipIndex } from './zip-index.ts';
+import { readZipIndex, type ZipEntry, type ZipIndex } from './zip-index.ts';
 
 /**
  * A zip of `torch.save` (torch 1.6 and newer). Takes over `source`, also when it fails.
  * @throws FormatError when the file is damaged, hostile, or no such zip.
  */
-export function openTorchZip(source: ByteSource): Promise<Required<TorchFile>> {
+export function openTorchZip(source: ByteSource): Promise<TorchFile> {
   return takeOver(source, async () => {
     const index = await readZipIndex(source, (names) => refuseTorchScript(source.name, names));
     const pickle = await readEntry(source, entryOf(source.name, index, 'data.pkl'));
@@ -26,9 +26,9 @@ export function openTorchZip(source: ByteSource): Promise<Required<TorchFile>> {
     return {
       name: source.name,
       root,
-      async verify(onBytes) {
-        for (const entry of index.entries.values()) await verifyCrc(source, entry, onBytes);
-      },
+      checksums: [...index.entries.values()].map(({ name, dataOffset: offset, size: bytes, crc32 }) => {
+        return { file: source.name, name, offset, bytes, crc32 };
+      }),
       close: () => source.close(),
     };
   });

@@ -2,7 +2,6 @@ import { type Entry, Reader, ZipReader } from '@zip.js/zip.js';
 import { assertInside, type ByteSource } from '../../src/checkpoint/byte-source.ts';
 import { quoted } from '../../src/checkpoint/quoted.ts';
 import { DeltaDiTError, FormatError } from '../../src/errors.ts';
-import { Crc32, nativeCrc32 } from './crc32.ts';
 
 /** Where the bytes of one file in a zip lie; they are stored as they are. */
 export interface ZipEntry {
@@ -35,7 +34,6 @@ const ZIP64_LOCATOR_SIGNATURE = 0x07064b50;
 const DESCRIPTOR_BYTES = 24;
 const ENCRYPTED = 1;
 const STORED = 0;
-const CRC_CHUNK_BYTES = 8 * 2 ** 20;
 
 /**
  * The index of a zip as `torch.save` writes it: stored entries in one top folder. Anything that another reader could
@@ -62,23 +60,6 @@ export async function readZipIndex(
   const records = END_RECORD_BYTES + ((await hasZip64Record(source)) ? ZIP64_RECORD_BYTES : 0);
   assertCovers(source, listed, entries, records);
   return { root, entries };
-}
-
-/** @throws FormatError when the stored bytes do not have the checksum of the directory. */
-export async function verifyCrc(source: ByteSource, entry: ZipEntry, onBytes?: (bytes: number) => void): Promise<void> {
-  const crc = new Crc32(await nativeCrc32());
-  const buffer = new Uint8Array(Math.min(CRC_CHUNK_BYTES, entry.size));
-  for (let done = 0; done < entry.size; ) {
-    const length = Math.min(CRC_CHUNK_BYTES, entry.size - done);
-    crc.update(await source.read(entry.dataOffset + done, length, buffer));
-    done += length;
-    onBytes?.(length);
-  }
-  if (crc.value !== entry.crc32) {
-    throw new FormatError(
-      `${source.name}: ${entry.name}: expected checksum ${hex(entry.crc32)}, got ${hex(crc.value)}; the file is damaged, get it again`,
-    );
-  }
 }
 
 async function listEntries(source: ByteSource): Promise<Entry[]> {
@@ -180,10 +161,6 @@ function refused(where: string, entry: Entry, why: string): FormatError {
   return new FormatError(
     `${where}: the zip entry ${quoted(entry.filename)} ${why}; save the file again with torch.save`,
   );
-}
-
-function hex(value: number): string {
-  return value.toString(16).padStart(8, '0');
 }
 
 /** A ByteSource as zip.js wants it. It reads past the end on purpose, and gets what there is. */

@@ -30,7 +30,8 @@ export async function openSharded(
   };
   try {
     const tensors = gather(name, shardOf, shards);
-    return { name, tensors, metadata: new Map(), ...verification([...shards.values()]), close };
+    const checksums = [...shards.values()].flatMap((shard) => shard.checksums ?? []);
+    return { name, tensors, metadata: new Map(), checksums, close };
   } catch (error) {
     await close();
     throw error;
@@ -84,16 +85,6 @@ async function openShards(
     `${where}: ${failed.length} of ${files.length} files could not be opened: ${listed(reasons, '; ')}. Get them again.`,
     { cause: failed[0]?.cause },
   );
-}
-
-/** Compares the checksums of the shards that have any. */
-function verification(shards: readonly TensorArchive[]): Pick<TensorArchive, 'verify'> {
-  if (shards.every((shard) => shard.verify === undefined)) return {};
-  return {
-    verify: async (onBytes) => {
-      for (const shard of shards) await shard.verify?.(onBytes);
-    },
-  };
 }
 
 function gather(

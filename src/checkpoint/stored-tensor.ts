@@ -48,6 +48,17 @@ export function isDivisible(tensor: StoredTensor): tensor is DivisibleTensor {
   return tensor.readElements !== undefined;
 }
 
+/** What a format says of a piece of a file. */
+export interface StoredChecksum {
+  /** The file's path, as its source is called. */
+  readonly file: string;
+  /** Shown in errors. */
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly crc32: number;
+}
+
 /** The tensors of one checkpoint, whatever its format. `close` releases the files. */
 export interface TensorArchive {
   /** Shown in errors. */
@@ -55,11 +66,7 @@ export interface TensorArchive {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** String metadata of the format (safetensors `__metadata__`), empty where there is none. */
   readonly metadata: ReadonlyMap<string, string>;
-  /**
-   * Reads everything once and compares the checksums; absent where the format has none (safetensors).
-   * @param onBytes is told how many more bytes have been checked.
-   * @throws FormatError when the content is not what was written.
-   */
-  verify?(onBytes?: (bytes: number) => void): Promise<void>;
+  /** Absent where the format has none (safetensors, torch's legacy files). */
+  readonly checksums?: readonly StoredChecksum[] | undefined;
   close(): Promise<void>;
 }

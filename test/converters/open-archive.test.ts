@@ -5,6 +5,7 @@ import { openCheckpointFile } from '../../converters/formats/detect.ts';
 import { openComponent } from '../../converters/open-archive.ts';
 import { fileSource } from '../../src/checkpoint/file-source.ts';
 import { nodeFolder } from '../../src/checkpoint/node-folder.ts';
+import { damagedPieces } from '../support/checksums.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'delta-dit-shards-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -38,11 +39,8 @@ describe('a component in shards of torch.save', () => {
     for (const [name, tensor] of single.tensors)
       expect(await archive.tensors.get(name)!.read()).toEqual(await tensor.read());
     expect(await archive.tensors.get('a')!.read()).toHaveLength(8);
-    let checked = 0;
-    await archive.verify!((bytes) => {
-      checked += bytes;
-    });
-    expect(checked).toBeGreaterThan(1_000);
+    expect(archive.checksums?.length).toBeGreaterThan(2);
+    expect(damagedPieces(archive.checksums)).toEqual([]);
     await Promise.all([archive.close(), single.close()]);
   });
 

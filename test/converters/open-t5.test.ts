@@ -10,6 +10,7 @@ import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import type { StoredTensor, TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, FormatError } from '../../src/errors.ts';
 import { T5Encoder } from '../../src/models/t5-encoder.ts';
+import { damagedPieces } from '../support/checksums.ts';
 import { T5_FIXTURES } from '../support/tiny-t5.ts';
 
 const ENCODER = join(T5_FIXTURES, 'encoder');
@@ -140,7 +141,7 @@ describe('openT5', () => {
     const ofLayer = (i: number) => content[`encoder.block.${i}.layer.0.SelfAttention.q.kernel`];
     expect(ofLayer(1)).toBe(ofLayer(0));
     const checkpoint = await openT5(SHARED_STORAGES);
-    await checkpoint.archive.verify?.();
+    expect(damagedPieces(checkpoint.archive.checksums)).toEqual([]);
     await checkpoint.close();
   });
 

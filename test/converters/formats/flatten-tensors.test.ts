@@ -18,7 +18,7 @@ function names(root: unknown, key?: string): Record<string, number> {
 }
 
 function file(root: unknown): TorchFile {
-  return { name: 'file.pt', root, verify: async () => {}, close: async () => {} };
+  return { name: 'file.pt', root, checksums: [], close: async () => {} };
 }
 
 describe('flattenTensors', () => {

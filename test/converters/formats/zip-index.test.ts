@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
-import { Crc32 } from '../../../converters/formats/crc32.ts';
-import { readZipIndex, verifyCrc } from '../../../converters/formats/zip-index.ts';
+import { readZipIndex } from '../../../converters/formats/zip-index.ts';
 import type { ByteSource } from '../../../src/checkpoint/byte-source.ts';
 import { FormatError } from '../../../src/errors.ts';
 import { bytesSource } from '../../checkpoint/bytes-source.ts';
-import { refusals, seededIntegers } from '../../checkpoint/mutations.ts';
+import { refusals } from '../../checkpoint/mutations.ts';
 import { type BuiltEntry, type BuiltZip, zipBytes, zipSource } from './zip-builder.ts';
 
 const two: BuiltEntry[] = [
@@ -119,39 +117,5 @@ describe('readZipIndex', () => {
     const valid = new Uint8Array(readFileSync('test/fixtures/torch/complex128.pt'));
     const refused = await refusals(valid, 3_000, (bytes) => readZipIndex(bytesSource(bytes)));
     expect(refused).toBeGreaterThan(500);
-  });
-});
-
-describe('verifyCrc', () => {
-  it('accepts what the directory says and tells how far it is', async () => {
-    const source = zipSource({ entries: two });
-    let checked = 0;
-    for (const entry of (await readZipIndex(source)).entries.values()) {
-      await verifyCrc(source, entry, (bytes) => {
-        checked += bytes;
-      });
-    }
-    expect(checked).toBe(12);
-  });
-
-  it('names the entry that is damaged', async () => {
-    const source = zipSource({ entries: [two[0]!, { ...two[1]!, crc: 1 }] });
-    const { entries } = await readZipIndex(source);
-    await verifyCrc(source, entries.get('top/data.pkl')!);
-    await expect(verifyCrc(source, entries.get('top/data/0')!)).rejects.toThrow(
-      /top\/data\/0: expected checksum 00000001/,
-    );
-  });
-
-  it('computes what zlib computes, over pieces of any length', () => {
-    const integer = seededIntegers(3);
-    const bytes = Uint8Array.from({ length: 1000 }, () => integer(256));
-    for (let i = 0; i < 50; i++) {
-      const crc = new Crc32();
-      const cut = integer(1000);
-      crc.update(bytes.subarray(i % 9, cut));
-      crc.update(bytes.subarray(Math.max(cut, i % 9)));
-      expect(crc.value).toBe(crc32(bytes.subarray(i % 9)));
-    }
   });
 });
