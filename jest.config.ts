@@ -10,7 +10,8 @@ const transform: Config['transform'] = {
     { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
   ],
 };
-const common = { testEnvironment: 'node', transform, extensionsToTreatAsEsm: [] };
+const moduleNameMapper = { '^webgpu$': '<rootDir>/test/support/dawn.cjs' };
+const common = { testEnvironment: 'node', transform, moduleNameMapper, extensionsToTreatAsEsm: [] };
 const onBackend = (backend: 'tensorflow' | 'wasm') => ({
   ...common,
   displayName: backend,
