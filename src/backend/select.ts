@@ -91,7 +91,7 @@ async function describeCurrent(absent: readonly AbsentBackend[]): Promise<Backen
 
 function noGpu(report: BackendReport): string {
   return (
-    `A GPU was asked for, but ${report.description}, would run on the CPU. ` +
+    `A GPU was asked for, but there is none for ${report.description}: it would run on the CPU. ` +
     'Leave gpu out to run on the CPU; `delta-dit doctor` says what a GPU needs here.'
   );
 }

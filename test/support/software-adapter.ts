@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { runInThisContext } from 'node:vm';
 import { createBrotliDecompress } from 'node:zlib';
+import { backend } from '@tensorflow/tfjs-core';
 
 /**
  * A WebGPU adapter that every x86-64 Linux has: SwiftShader, a Vulkan driver that computes on the CPU, from the npm
@@ -42,6 +43,11 @@ export async function useSoftwareAdapter(): Promise<SoftwareAdapter> {
   outer.env.VK_ICD_FILENAMES = adapter.environment.VK_ICD_FILENAMES;
   keepLoaded(outer, join(adapter.folder, LOADER));
   return adapter;
+}
+
+/** Of the running backend, which is webgpu. */
+export function currentDevice(): GPUDevice {
+  return (backend() as unknown as { readonly device: GPUDevice }).device;
 }
 
 /** dlopen's "never unload", which Node has no name for. */

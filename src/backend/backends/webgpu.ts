@@ -6,7 +6,7 @@ import { type AbsentBackend, type Backend, type BackendOptions, isNode, makeCurr
 /** Any GPU: in a browser through the page's WebGPU, in Node through Dawn (npm `webgpu`). */
 export const webgpu: Backend = {
   name: 'webgpu',
-  onlyByName: isNode, // where TensorFlow uses a GPU better, and tfjs leaves a CPU's drivers far behind
+  onlyByName: isNode, // the only adapter may be a driver that computes on the CPU, far slower than wasm
   findAbsence: async () => (hasGpu() ? undefined : isNode() ? dawnAbsence() : NOT_IN_THIS_BROWSER),
   start: async (options) => {
     if (!isRunning()) await register(options);

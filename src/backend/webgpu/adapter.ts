@@ -44,8 +44,14 @@ async function requestAdapter(gpu: GPU): Promise<GPUAdapter | null> {
   try {
     return await gpu.requestAdapter({ powerPreference: 'high-performance' });
   } catch (error) {
-    // Dawn's, where none has the name that was asked for; it lists those that are there
-    throw new BackendError(`WebGPU finds no adapter: ${String(error).replaceAll('\n', ' ')}`, { cause: error });
+    // Dawn's, of an option; it lists what there is
+    const reason = String(error)
+      .replace(/^Error: /, '')
+      .replaceAll('\n', ' ');
+    throw new BackendError(
+      `WebGPU finds no adapter: ${reason}. Correct the option \`dawn\` or the variable DELTA_DIT_DAWN.`,
+      { cause: error },
+    );
   }
 }
 
