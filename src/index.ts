@@ -208,6 +208,7 @@ export type { ByteSource } from './checkpoint/byte-source.ts';
 export type { WeightDtype } from './checkpoint/hold.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
+export { readTensor } from './device.ts';
 export * from './errors.ts';
 export { type DownloadOptions, downloadCheckpoint, type HubOptions } from './hub/checkpoint-path.ts';
 export type { WantedPart } from './hub/needed-files.ts';
