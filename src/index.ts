@@ -13,7 +13,7 @@ import type { LoadOptions } from './pipelines/load-options.ts';
 import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
 export interface FromPretrainedOptions extends OpenOptions, LoadOptions, BackendOptions, HubOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -27,7 +27,7 @@ export const DiTPipeline = Object.assign(Pipeline, {
    * into the backend. Call `dispose()` on what it gives.
    * @param path also `owner/name` or `owner/name@revision` of a model on the Hugging Face hub, which is taken from the
    * cache of huggingface_hub, or downloaded into it; `vae` may be one, too
-   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
+   * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
    */
   async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
@@ -42,7 +42,7 @@ export const DiTPipeline = Object.assign(Pipeline, {
 });
 
 export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, LoadOptions, BackendOptions, HubOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -57,7 +57,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    * what it gives.
    * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may
    * be some, too
-   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
+   * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
    */
   async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
@@ -72,7 +72,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
 });
 
 export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLOptions, BackendOptions, HubOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -81,7 +81,7 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  * `vae/`, or a single file, also of latent-diffusion and out of a Stable Diffusion file; read into the backend, its
  * encoder only with `encoder: true`. Call `dispose()` on what it gives.
  * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it
- * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
+ * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
  */
 export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
   await useBackend(options.backend, options);
@@ -95,7 +95,7 @@ export async function loadAutoencoder(path: string, options: LoadAutoencoderOpti
 }
 
 export interface OpenFeatureExtractorOptions extends BackendOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -208,6 +208,7 @@ export type { ByteSource } from './checkpoint/byte-source.ts';
 export type { WeightDtype } from './checkpoint/hold.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
+export { readTensor } from './device.ts';
 export * from './errors.ts';
 export { type DownloadOptions, downloadCheckpoint, type HubOptions } from './hub/checkpoint-path.ts';
 export type { WantedPart } from './hub/needed-files.ts';

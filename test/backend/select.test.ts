@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { TfjsNodePackage } from '../../src/backend/native/tfjs-node-package.ts';
 import { type BackendName, useBackend } from '../../src/backend/select.ts';
 import { BackendError, OptionError } from '../../src/errors.ts';
+import { pretendBrowser } from '../support/pretend-browser.ts';
 
 const machine = {
   packages: [] as TfjsNodePackage[],
@@ -136,14 +137,13 @@ describe('an absent TensorFlow that is asked for', () => {
   });
 
   it('has no command to offer in a browser', async () => {
-    const node = Object.getOwnPropertyDescriptor(process, 'versions')!;
-    Object.defineProperty(process, 'versions', { ...node, value: {} });
+    const restore = pretendBrowser({});
     try {
       await expect(useBackend('tensorflow')).rejects.toThrow(
         /^The backend tensorflow is not there: it runs in Node only\.$/,
       );
     } finally {
-      Object.defineProperty(process, 'versions', node);
+      restore();
     }
   });
 
@@ -158,13 +158,13 @@ describe('a GPU that is asked for', () => {
     installTensorFlow({ gpu: false });
     const asked = useBackend(undefined, { gpu: true });
     await expect(asked).rejects.toThrow(BackendError);
-    await expect(asked).rejects.toThrow(/A GPU was asked for, but TensorFlow 2\.21\.0, CPU lists none/);
+    await expect(asked).rejects.toThrow(/A GPU was asked for, but there is none for TensorFlow 2\.21\.0, CPU:/);
   });
 
   it('is refused also where TensorFlow was started before', async () => {
     installTensorFlow({ gpu: false });
     await useBackend();
-    await expect(useBackend('tensorflow', { gpu: true })).rejects.toThrow(/lists none/);
+    await expect(useBackend('tensorflow', { gpu: true })).rejects.toThrow(/there is none/);
   });
 
   it('is refused where there is no TensorFlow, instead of taking wasm', async () => {
@@ -186,7 +186,7 @@ describe('a GPU that is asked for', () => {
 
 it('refuses a name that it does not know, with the list', async () => {
   await expect(useBackend('cuda' as BackendName)).rejects.toThrow(
-    'Backend: expected one of tensorflow, wasm, cpu, got cuda.',
+    'Backend: expected one of tensorflow, webgpu, wasm, cpu, got cuda.',
   );
 });
 
