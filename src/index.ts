@@ -247,7 +247,9 @@ export {
   labTable,
   type Nearness,
   type Recognised,
+  type TimedRuns,
 } from './lab/lab-table.ts';
+export { type LabTiming, type TimingOptions, type TimingStore, timeLab } from './lab/lab-timing.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
 export { randomPainter } from './lab/random-painter.ts';

@@ -14,6 +14,7 @@ import { speCa } from '../cache/policies/spe-ca.ts';
 import { taylorSeer } from '../cache/policies/taylor-seer.ts';
 import { teaCache } from '../cache/policies/tea-cache.ts';
 import type { CachePolicy } from '../cache/policy.ts';
+import { parsePredictor } from '../cache/predictors/named.ts';
 import { OptionError } from '../errors.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 import { cached, distinct, type LabMethod, uncached } from './lab-method.ts';
@@ -35,15 +36,15 @@ export interface LabGrid {
   readonly converged: LabMethod;
 }
 
-export const GRID_NAMES = ['paper', 'sweep', 'frontier', 'methods'] as const;
+export const GRID_NAMES = ['paper', 'sweep', 'frontier', 'methods', 'deltas'] as const;
 export type GridName = (typeof GRID_NAMES)[number];
 
 const REFERENCE_STEPS = 250;
 /** The solvers that a cache competes with. */
 const SOLVERS: readonly SamplerName[] = ['ddim', 'dpm-solver++', 'unipc', 'deis'];
 
-/** @throws OptionError for an unknown name */
-export function labGrid(names: readonly GridName[], setting: GridSetting): LabGrid {
+/** @param others methods of one's own @throws OptionError for an unknown name */
+export function labGrid(names: readonly GridName[], setting: GridSetting, others: readonly LabMethod[] = []): LabGrid {
   const baseline = uncached('ddim', setting.numInferenceSteps);
   const { numInferenceSteps, referenceSteps = REFERENCE_STEPS } = setting;
   if (referenceSteps <= numInferenceSteps)
@@ -52,11 +53,17 @@ export function labGrid(names: readonly GridName[], setting: GridSetting): LabGr
     );
   const converged = uncached('ddim', referenceSteps);
   const methods = names.flatMap((name) => gridOf(name)(setting));
-  return { baseline, converged, methods: distinct([converged, baseline, ...methods]) };
+  return { baseline, converged, methods: distinct([converged, baseline, ...methods, ...others]) };
 }
 
 function gridOf(name: GridName): (setting: GridSetting) => readonly LabMethod[] {
-  const grids = { paper: paperGrid, sweep: sweepGrid, frontier: frontierGrid, methods: methodsGrid };
+  const grids = {
+    paper: paperGrid,
+    sweep: sweepGrid,
+    frontier: frontierGrid,
+    methods: methodsGrid,
+    deltas: deltasGrid,
+  };
   if (!GRID_NAMES.includes(name))
     throw new OptionError(`grid: expected ${GRID_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
   return grids[name];
@@ -140,5 +147,44 @@ function methodsGrid(setting: GridSetting): readonly LabMethod[] {
     ...(['dpm-solver++', 'unipc', 'deis'] as const).flatMap((name) =>
       [steps, Math.round(0.65 * steps), Math.round(0.55 * steps)].map((count) => uncached(name, count)),
     ),
+  ];
+}
+
+/** Predictors of a residual, as the table calls them. */
+const DELTA_PREDICTORS = ['hold', 'taylor:1', 'newton:2', 'adams-bashforth:2', 'chebyshev:2'] as const;
+
+/**
+ * What is predicted, where, and how far ahead: five predictors on the residual of the front, middle and rear span and on
+ * all branches, the attentions, the MLPs; the best two of them on grids 2 and 5 times finer. T is 1 more than a multiple
+ * of N, so that the last step is full.
+ */
+function deltasGrid({ numInferenceSteps, sampler: own }: GridSetting): readonly LabMethod[] {
+  const sampler = own === 'ddim' ? 'dpm-solver++' : own; // a held value breaks the differences of a multistep solver
+  const stepsOf = (interval: number, factor: number) =>
+    interval * Math.max(1, Math.floor((factor * numInferenceSteps) / interval)) + 1;
+  const of = (interval: number, factor: number, predictors: readonly string[]) =>
+    predictors.flatMap((name) => {
+      const [steps, predictor] = [stepsOf(interval, factor), parsePredictor(name)];
+      const detail = `N=${interval} ${name}`;
+      const spans = (['front', 'middle', 'rear'] as const).map((region) => deltaCache({ region, interval, predictor }));
+      const kinds = [['self', 'mlp'], ['self'], ['mlp']] as const;
+      return [
+        ...spans.map((cache) => cached(cache, sampler, steps, detail)),
+        ...kinds.map((branches) =>
+          cached(fora({ interval, predictor, branches }), sampler, steps, `${branches.join('+')} ${detail}`),
+        ),
+      ];
+    });
+  const settings = [2, 3].map((interval) => [interval, 1] as const);
+  const finer = [
+    [4, 2],
+    [6, 5],
+  ] as const;
+  const steps = [...settings, ...finer].map(([interval, factor]) => stepsOf(interval, factor));
+  const fewer = [0.4, 0.55, 0.65, 0.8].map((share) => Math.round(share * numInferenceSteps));
+  return [
+    ...[...fewer, ...steps].map((count) => uncached(sampler, count)),
+    ...settings.flatMap(([interval, factor]) => of(interval, factor, DELTA_PREDICTORS)),
+    ...finer.flatMap(([interval, factor]) => of(interval, factor, ['taylor:1', 'newton:2'])),
   ];
 }

@@ -1,3 +1,4 @@
+import { isStatic } from '../../src/cache/policy.ts';
 import { OptionError } from '../../src/errors.ts';
 import { type GridName, labGrid } from '../../src/lab/lab-grids.ts';
 
@@ -35,5 +36,27 @@ it('takes its baseline and its reference from the setting', () => {
   const { baseline, converged } = labGrid(['paper'], { ...SETTING, sampler: 'deis', referenceSteps: 100 });
   expect([baseline.name, converged.name]).toEqual(['ddim, 20 steps', 'ddim, 100 steps']);
   expect(() => labGrid(['paper'], { ...SETTING, referenceSteps: 20 })).toThrow(OptionError);
-  expect(() => labGrid(['all' as GridName], SETTING)).toThrow(/expected paper, sweep, frontier, methods/);
+  expect(() => labGrid(['all' as GridName], SETTING)).toThrow(/expected paper, sweep, frontier, methods, deltas/);
+});
+
+it('predicts residuals of every region and branch, the last step being full', () => {
+  const setting = { ...SETTING, branches: ['self', 'mlp'] as const, timesteps: [] };
+  const caches = labGrid(['deltas'], SETTING).methods.filter(({ cache }) => cache);
+  expect(caches.length).toBe(2 * 5 * 6 + 2 * 2 * 6);
+  for (const { cache, numInferenceSteps } of caches) {
+    if (!cache || !isStatic(cache)) throw new Error('a plan was expected');
+    const { steps } = cache.plan({ ...setting, numInferenceSteps });
+    expect(steps.at(-1)!.reuse).toEqual([]);
+    expect(steps.some(({ reuse }) => reuse.length > 0)).toBe(true);
+  }
+  expect([...new Set(caches.map(({ numInferenceSteps }) => numInferenceSteps))]).toEqual([21, 19, 41, 97]);
+});
+
+it('adds methods of one’s own', () => {
+  const own = { name: 'mine', family: 'deis', sampler: 'deis', numInferenceSteps: 7 } as const;
+  expect(labGrid([], SETTING, [own]).methods.map(({ name }) => name)).toEqual([
+    'ddim, 250 steps',
+    'ddim, 20 steps',
+    'mine',
+  ]);
 });
