@@ -250,12 +250,15 @@ export {
   type TimedRuns,
 } from './lab/lab-table.ts';
 export { type LabTiming, type TimingOptions, type TimingStore, timeLab } from './lab/lab-timing.ts';
+export { chooseSpans, measuredSpans, type SpanChoice } from './lab/measured-spans.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
 export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
-export { type TunedMethod, type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
+export { type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
+export type { SearchOptions } from './lab/tune-scores.ts';
+export type { TunedMethod } from './lab/tune-search.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';

@@ -26,7 +26,7 @@ export interface TimingStore {
   add(timing: LabTiming): Promise<void>;
 }
 
-export interface TimingOptions extends Pick<PaintOptions, 'guidanceScale' | 'signal'> {
+export interface TimingOptions extends Pick<PaintOptions, 'guidanceScale' | 'width' | 'height' | 'signal'> {
   /** Round r paints the r-th of them, or the r-th batch. */
   readonly pictures: readonly BenchPicture[];
   readonly rounds: number;
@@ -78,11 +78,11 @@ async function secondsOf(
   round: number,
   options: TimingOptions & { readonly count: BlockCount; readonly what: string },
 ): Promise<number> {
-  const { guidanceScale, signal, count, what, batchSize } = options;
+  const { guidanceScale, width, height, signal, count, what, batchSize } = options;
   const batch = batchOf(round, options);
   const seed = batch.map((picture) => picture.seed);
   const onStep = count.steps(`${method.name}, ${what}`, batchSize);
-  const run = { ...samplingOf(method), guidanceScale, signal, seed, onStep };
+  const run = { ...samplingOf(method), guidanceScale, width, height, signal, seed, onStep };
   const subjects = batch.map(({ subject }) => subject);
   return (await painter.paint(subjects, run)).report.samplingSeconds;
 }
