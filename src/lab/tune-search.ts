@@ -19,7 +19,7 @@ export interface TunedMethod {
   readonly speedup: number;
   /** Of the rounds. */
   readonly speedups: Spread;
-  /** Mean PSNR to 250 uncached DDIM steps from the same noise, dB. */
+  /** Mean PSNR to the converged pictures from the same noise, of 250 uncached DDIM steps, dB. */
   readonly psnr: number;
   readonly pictures: number;
 }
@@ -28,10 +28,14 @@ export interface TunedMethod {
 const BASELINE = uncached('ddim', 20);
 /** Candidates of a first look at few pictures that are looked at again on all. */
 const SECOND_LOOK = 6;
+/** Of a first look, about. */
+const CANDIDATES = 80;
 /** Of a first look, in pictures. */
 const FIRST_LOOK = 2;
 /** Rounds in which the methods that remain are timed. */
 const ROUNDS = 5;
+/** Candidates that are measured on held-out pictures. */
+export const FINALISTS = 4;
 const LINE = { name: 'taylor', order: 1 } as const;
 /** Parts of the blocks that predicted steps save, of spans chosen by their errors. */
 const SAVED_SHARES = [0.5, 0.8] as const;
@@ -50,9 +54,17 @@ export class TuneSearch {
     this.depth = painter.pipe.transformer.config.depth;
   }
 
-  /** Encodes prompts, measures what steps cost, and makes the converged pictures. */
-  async prepare(): Promise<void> {
+  /**
+   * Encodes prompts, measures what steps cost, and makes the converged pictures.
+   * @param work for progress: how often candidates are looked through, and evaluations of the model that each takes
+   */
+  async prepare({ looks, evaluations }: { readonly looks: number; readonly evaluations: number }): Promise<void> {
     await this.scores.prepare();
+    const { samples, heldOut } = this.scores;
+    const { placements = 60 } = this.options;
+    const ofLook = CANDIDATES * FIRST_LOOK + SECOND_LOOK * samples.length;
+    const ofEnd = placements * samples.length + FINALISTS * (heldOut.length + 1 + ROUNDS);
+    this.scores.expect(evaluations * (looks * ofLook + ofEnd) + BASELINE.numInferenceSteps * (1 + ROUNDS));
     const { guidanceScale, width, height, signal } = this.options;
     this.costs = await measureStepCosts(this.painter, {
       ...{ guidanceScale, width, height, signal, subject: this.scores.samples[0]?.subject ?? '' },
@@ -91,7 +103,6 @@ export class TuneSearch {
     const at = (given: readonly number[]): LabMethod => ({
       ...{ ...method, timesteps: given, name: `${method.name}, placed` },
     });
-    scores.expect(placements * scores.evaluations(method) * scores.samples.length);
     const { timesteps: best, psnr } = await placeTimesteps({
       ...{ timesteps, nodes: nodes ?? [], highest: 999, lowest: 1, budget: placements },
       score: (given) => scores.score(at(given), scores.samples),
@@ -104,7 +115,6 @@ export class TuneSearch {
     const { scores, options } = this;
     const { guidanceScale, width, height, signal } = options;
     const evaluations = [BASELINE, ...finalists].reduce((sum, method) => sum + scores.evaluations(method), 0);
-    scores.expect(evaluations * (1 + ROUNDS));
     const timings: LabTiming[] = [];
     await timeLab(this.painter, [BASELINE, ...finalists], {
       ...{ pictures: scores.heldOut, rounds: ROUNDS, batchSize: 1, baseline: BASELINE },
@@ -169,7 +179,6 @@ export class TuneSearch {
     const meter = new SpanErrorMeter(spans, LINE, isFull, ({ step, span, squaredError }) => {
       choices[step]?.push({ span: spans[span] as Span, squaredError });
     });
-    this.scores.expect(method.numInferenceSteps * pictures.length);
     const runBlocks = (step: number) => meter.atStep(step);
     await this.scores.made(method, pictures, { runBlocks }).finally(() => meter.dispose());
     return choices;

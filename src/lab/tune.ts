@@ -3,7 +3,7 @@ import type { Painter } from '../pipelines/painter.ts';
 import { frontierOf } from './equal-latency.ts';
 import { distinct, type LabMethod } from './lab-method.ts';
 import type { Scored, SearchOptions } from './tune-scores.ts';
-import { type TunedMethod, TuneSearch } from './tune-search.ts';
+import { FINALISTS, type TunedMethod, TuneSearch } from './tune-search.ts';
 
 /** One of the two goals. */
 export type TuneGoal =
@@ -27,12 +27,12 @@ export interface TuneReport {
   readonly frontier: readonly TunedMethod[];
 }
 
-/** Candidates that are measured on held-out pictures. */
-const FINALISTS = 4;
 /** Speeds that a search for the fastest one goes through. */
 const SPEEDS = [4, 3.4, 2.9, 2.5, 2.2, 1.9, 1.7, 1.5, 1.35, 1.2, 1] as const;
 /** Of these the ones that show what there is, where a goal is out of reach. */
 const SHOWN_SPEEDS = [4, 2.5, 1.7, 1.2] as const;
+/** What that takes, about. */
+const HALVING = { looks: 5, evaluations: 11 };
 /** What the search may lose on other pictures, dB. */
 const CAUTION = 0.5;
 /** By how much a way should be faster than is asked, since times scatter. */
@@ -52,8 +52,9 @@ export type Search = Pick<TuneSearch, 'bestAt' | 'placed' | 'decide'>;
 export async function tune(painter: Painter, options: TuneOptions): Promise<TuneReport> {
   checkGoal(options.goal);
   const search = new TuneSearch(painter, options);
-  await search.prepare();
-  return tuneWith(search, options.goal);
+  const { goal } = options;
+  await search.prepare('targetSpeedup' in goal ? { looks: 1, evaluations: 20 / goal.targetSpeedup } : HALVING);
+  return tuneWith(search, goal);
 }
 
 function checkGoal(goal: TuneGoal): void {

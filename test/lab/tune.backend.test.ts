@@ -16,7 +16,14 @@ afterAll(() => pipe.dispose());
 
 describe('tune', () => {
   const quick = (options: Partial<TuneOptions> = {}) =>
-    tune(painter, { goal: { targetSpeedup: 3 }, samples: 1, heldOut: 2, placements: 3, ...options });
+    tune(painter, {
+      goal: { targetSpeedup: 3 },
+      referenceSteps: 30,
+      samples: 1,
+      heldOut: 2,
+      placements: 3,
+      ...options,
+    });
 
   it('finds a way that held-out pictures confirm, nearest first', async () => {
     const progress: number[] = [];
@@ -28,7 +35,7 @@ describe('tune', () => {
     expect(tried.some(({ method }) => method.name.endsWith(', placed') && method.timesteps)).toBe(true);
     expect(Math.max(...progress)).toBeLessThanOrEqual(1);
     for (const { method } of tried) expect(pipe.plan(samplingOf(method))).not.toBeNull();
-  });
+  }, 600_000); // some hundred pictures
 
   it('leaks nothing when it is stopped in the middle', async () => {
     const stopped = () => {
@@ -36,7 +43,7 @@ describe('tune', () => {
       let reports = 0;
       const onProgress = () => {
         reports += 1;
-        if (reports === 60) controller.abort(); // beyond the converged pictures
+        if (reports === 5) controller.abort();
       };
       return quick({ signal: controller.signal, onProgress });
     };
@@ -47,6 +54,7 @@ describe('tune', () => {
     for (const goal of [{ targetSpeedup: 0 }, { minPsnr: Number.NaN }])
       await expectCleanFailure(() => quick({ goal }), OptionError, /expected a positive goal/);
     await expectCleanFailure(() => quick({ samples: 0 }), OptionError, /^samples: /);
+    await expectCleanFailure(() => quick({ referenceSteps: 20 }), OptionError, /^referenceSteps: /);
     const controller = new AbortController();
     controller.abort();
     await expectCleanFailure(() => quick({ signal: controller.signal }), AbortError, /stopped/);
