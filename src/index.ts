@@ -250,6 +250,7 @@ export {
   type TimedRuns,
 } from './lab/lab-table.ts';
 export { type LabTiming, type TimingOptions, type TimingStore, timeLab } from './lab/lab-timing.ts';
+export { type LaidSampling, laidSampling } from './lab/laid-sampling.ts';
 export { chooseSpans, measuredSpans, type SpanChoice } from './lab/measured-spans.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';

@@ -9,6 +9,7 @@ import {
   FormatError,
   isStatic,
   type LabMethod,
+  laidSampling,
   OptionError,
   type Painter,
   SAMPLER_NAMES,
@@ -106,12 +107,6 @@ function samplingFor(pipe: Painter['pipe'], wanted: WantedSampling, defaults: Gr
   const numInferenceSteps = wanted.numInferenceSteps ?? count ?? defaults.numInferenceSteps;
   const left = timesteps ?? wanted.numInferenceSteps ?? count;
   const given = left === undefined ? { numInferenceSteps } : { numInferenceSteps: wanted.numInferenceSteps, timesteps };
-  const setting = pipe.planSetting({ cache, sampler, ...given });
-  const laid = timesteps ? [] : pipe.planSetting({ sampler, numInferenceSteps }).timesteps;
-  const isPlaced = timesteps !== undefined || String(setting.timesteps) !== String(laid);
-  return {
-    sampler,
-    numInferenceSteps: setting.numInferenceSteps,
-    ...(isPlaced && { timesteps: setting.timesteps }),
-  };
+  const laid = laidSampling(pipe, { cache, sampler, ...given });
+  return { sampler, numInferenceSteps: laid.count, ...('timesteps' in laid.steps && laid.steps) };
 }
