@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expectRefusal, PARITY, runCli, scratchFolder } from './run-cli.ts';
 
 const scratch = scratchFolder();
@@ -44,6 +45,24 @@ describe('tune', () => {
     expectRefusal(await generate('-o', out, '--steps', '77'), /cache tuned: calibrated for another run: steps/);
     expectRefusal(await generate('-o', out, '--cfg-scale', '2'), /guidance scale 4, not 2/);
     expect(existsSync(out)).toBe(false);
+  });
+
+  it('makes a plan that its checkpoint may carry', async () => {
+    const carried = join(model, 'cache-plan.json');
+    copyFileSync(scratch.path('plan.json'), carried);
+    const verified = await runCli('verify', model);
+    expect([verified.code, verified.stdout]).toEqual([
+      0,
+      expect.stringMatching(/cache-plan.json: tuned, .* these weights/),
+    ]);
+    expect((await runCli('inspect', model)).code).toBe(0);
+    const explained = await runCli('generate', '-m', model, '--cache', 'auto', '--explain');
+    expect(explained.stdout).toMatch(/^tuned: steps from noise/);
+    writeFileSync(carried, readFileSync(carried, 'utf8').replace(/"[0-9a-f]{64}"/, `"${'0'.repeat(64)}"`));
+    expectRefusal(await runCli('verify', model), /cache-plan.json: made for other weights/);
+    const out = scratch.path('other.png');
+    const generated = runCli('generate', ...onModel, '--class', '1', '--cache', 'auto', '-o', out);
+    expectRefusal(await generated, /cache tuned: calibrated for another run: other weights/);
   });
 
   it.each<[string[], RegExp]>([
