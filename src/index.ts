@@ -238,7 +238,7 @@ export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-m
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
 export { frontierFigure, planFigure, type Question, type Sweep, sweepFigure } from './lab/lab-figures.ts';
 export { GRID_NAMES, type GridName, type GridSetting, type LabGrid, labGrid } from './lab/lab-grids.ts';
-export { type LabMethod, samplingOf } from './lab/lab-method.ts';
+export { type LabMethod, samplingOf, uncached } from './lab/lab-method.ts';
 export { type LabBatch, type LabOptions, type LabStore, runLab } from './lab/lab-run.ts';
 export {
   type LabResults,
@@ -253,6 +253,7 @@ export { type LabTiming, type TimingOptions, type TimingStore, timeLab } from '.
 export { type LaidSampling, laidSampling } from './lab/laid-sampling.ts';
 export { chooseSpans, measuredSpans, type SpanChoice } from './lab/measured-spans.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
+export { type ClaimSetting, type JudgedClaim, judgeClaims, type Measure, type PaperModel } from './lab/paper-claims.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';

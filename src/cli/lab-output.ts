@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import {
   type FeatureExtractor,
   frontierFigure,
+  judgeClaims,
   type LabGrid,
   type LabResults,
   type LabRow,
   labelsOf,
   labTable,
   type Painter,
+  type PaperModel,
   planFigure,
   samplingOf,
   type WantedSubject,
@@ -44,10 +46,19 @@ export async function writeLabOutput(
     ...{ environment: await benchEnvironment(), timedOn: rows[0]?.timed.kind === 'rounds' ? timedOn : null },
     ...{ pictures: subjects.length, guidanceScale, baseline, converged },
   };
-  const json = `${JSON.stringify({ ...head, rows }, null, 1)}\n`;
+  const { depth } = painter.pipe.transformer.config;
+  const { sampler, numInferenceSteps } = grid.compared;
+  const claims = judgeClaims(rows, { model: paperModelOf(painter, sampler), sampler, numInferenceSteps, depth });
+  const json = `${JSON.stringify({ ...head, rows, claims }, null, 1)}\n`;
   await writeWhole(join(out, 'table.json'), Buffer.from(json));
-  await writeWhole(join(out, 'table.md'), Buffer.from(labReport(head, rows, figures)));
+  await writeWhole(join(out, 'table.md'), Buffer.from(labReport(head, rows, claims, figures)));
   return { json, plots: figures.length };
+}
+
+/** The paper's model of the same kind. */
+function paperModelOf({ pipe }: Painter, sampler: string): PaperModel {
+  if ('labels' in pipe) return 'DiT-XL';
+  return sampler === 'lcm' ? 'PixArt-α-LCM' : 'PixArt-α';
 }
 
 function wantedOf({ pipe }: Painter, subject: string): WantedSubject {

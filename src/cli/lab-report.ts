@@ -1,4 +1,4 @@
-import type { LabRow } from '../index.ts';
+import type { JudgedClaim, LabRow } from '../index.ts';
 import { type BenchEnvironment, environmentLine } from './bench-environment.ts';
 import { markdown, threeDigits } from './bench-tables.ts';
 
@@ -16,7 +16,12 @@ export interface LabHead {
 }
 
 /** The table of a laboratory in Markdown, fastest last, figures by name. */
-export function labReport(head: LabHead, rows: readonly LabRow[], figures: readonly string[]): string {
+export function labReport(
+  head: LabHead,
+  rows: readonly LabRow[],
+  claims: readonly JudgedClaim[],
+  figures: readonly string[],
+): string {
   const { title, command, environment, timedOn, pictures, guidanceScale, baseline, converged } = head;
   const sorted = [...rows].sort((a, b) => a.latencyRatio - b.latencyRatio);
   return [
@@ -29,9 +34,22 @@ export function labReport(head: LabHead, rows: readonly LabRow[], figures: reado
       : []),
     markdown([COLUMNS.map(([name]) => name), ...sorted.map((row) => COLUMNS.map(([, cell]) => cell(row)))]),
     'Margin: PSNR to the converged picture less what uncached sampling gives in the same time, on the line between its best points.',
+    ...(claims.length > 0 ? ['## The paper’s claims', CLAIMS_NOTE, claimsTable(claims)] : []),
     ...figures.map((name) => `![${name}](${name})`),
     '',
   ].join('\n\n');
+}
+
+const CLAIMS_NOTE =
+  'Signs and orders of the tables and Fig. 5 of Δ-DiT (arXiv 2406.01125) that this table has the rows of, from the lowest to the highest; in brackets the paper’s numbers, of larger models and other measures: only the order is compared. Confirmed: the measured numbers rise in that order, too. TGATE’s rows are left out.';
+
+function claimsTable(claims: readonly JudgedClaim[]): string {
+  const order = ({ rising }: JudgedClaim) =>
+    rising.map(({ row, measured, published }) => `${row} ${threeDigits(measured)} (${published})`).join(' < ');
+  return markdown([
+    ['claim', 'measure', 'measured (published)', ''],
+    ...claims.map((one) => [one.source, one.measure, order(one), one.confirmed ? 'confirmed' : '**not confirmed**']),
+  ]);
 }
 
 /** Rows are timed alike. */

@@ -46,6 +46,7 @@ describe('lab', () => {
     const table = readFileSync(join(out, 'table.md'), 'utf8');
     expect(table).toContain('| delta-dit, ddim, 4 steps |');
     expect(table).toContain('![frontier-converged.svg](frontier-converged.svg)');
+    expect(table).toMatch(/\| Table 1: the front keeps detail best \| PIQE \| front \S+ \(13\.137\) < middle/);
     for (const name of ['frontier-converged.svg', 'frontier-uncached.svg', 'plan-delta-dit-ddim-4-steps.svg'])
       expect(readFileSync(join(out, name), 'utf8')).toMatch(/^<svg[^>]*><title>/);
     const batches = join(out, 'delta-dit-ddim-4-steps');
@@ -107,6 +108,19 @@ describe('lab', () => {
     const file = scratch.path('grid.json');
     writeFileSync(file, JSON.stringify(grid));
     expectRefusal(await lab(...SMALL, '--grid', file), message);
+  });
+
+  it('judges by the converged pictures of another laboratory, and makes none itself', async () => {
+    const student = scratch.path('student');
+    const from = (folder: string, ...more: string[]) =>
+      lab(...QUICK, '--out', student, '--converged-from', folder, ...more, '--no-plots');
+    expect((await from(out)).code).toBe(0);
+    const { rows, converged } = JSON.parse(readFileSync(join(student, 'table.json'), 'utf8'));
+    expect(converged).toBe('ddim, 6 steps');
+    expect(rows.map(({ method }: Row) => method)).toContain('delta-dit, ddim, 4 steps');
+    expect(existsSync(join(student, 'ddim-6-steps'))).toBe(false);
+    expectRefusal(await from(out, '--seeds', '2', '--out', scratch.path('fewer')), /lab: has other subjects than this laboratory/);
+    expectRefusal(await from(scratch.path('nothing')), /nothing: is no folder of a laboratory/);
   });
 
   it('keeps one laboratory a folder', async () => {

@@ -12,6 +12,7 @@ it('sets the regions, the feature cache, Δ-DiT and fewer steps side by side, as
     ...['front', 'middle', 'rear'].map((region) => `delta-cache-${region}, ddim, 20 steps`),
     ...['front', 'rear'].map((region) => `feature-cache-${region}, ddim, 20 steps`),
     'delta-dit, ddim, 20 steps',
+    'faster-diffusion N=2, ddim, 20 steps',
     'ddim, 13 steps',
     'ddim, 12 steps',
   ]);
@@ -21,8 +22,15 @@ it('sweeps b and N_c', () => {
   const swept = names('sweep').filter((name) => name.startsWith('delta-dit'));
   expect(swept.map((name) => name.split(' ')[1])).toEqual([
     ...['b=0,', 'b=4,', 'b=8,', 'b=12,', 'b=16,', 'b=20,'],
-    ...['N_c=7,', 'N_c=14,', 'N_c=18,', 'N_c=21,', 'N_c=25,'],
+    ...['N_c=7,', 'N_c=14,', 'N_c=18,', 'N_c=21,', 'N_c=25,', 'N_c=28,'],
   ]);
+});
+
+it('has both N_c of Table 3 for few steps, and judges LCM by its own sampler', () => {
+  const grid = labGrid(['paper'], { numInferenceSteps: 4, depth: 28, sampler: 'lcm' });
+  const swept = grid.methods.map(({ name }) => name).filter((name) => name.includes('N_c'));
+  expect(swept).toEqual(['delta-dit N_c=4, lcm, 4 steps', 'delta-dit N_c=6, lcm, 4 steps']);
+  expect([grid.baseline.name, grid.converged.name]).toEqual(['lcm, 4 steps', 'lcm, 8 steps']);
 });
 
 it('has each method once, however many grids name it', () => {

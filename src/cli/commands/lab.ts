@@ -15,6 +15,7 @@ import {
   runLab,
   subjectsInTurn,
   timeLab,
+  uncached,
 } from '../../index.ts';
 import { finiteNumber, wholeNumber } from '../arguments.ts';
 import { benchEnvironment } from '../bench-environment.ts';
@@ -33,7 +34,8 @@ interface LabCliOptions extends BenchedOptions {
   readonly grid: readonly string[];
   readonly seeds: number;
   readonly steps?: number;
-  readonly referenceSteps: number;
+  readonly referenceSteps?: number;
+  readonly convergedFrom?: string;
   readonly timingRounds: number;
   readonly timingBatch: number;
   readonly timingOnly?: boolean;
@@ -56,7 +58,12 @@ export function labCommand(): Command {
     .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, of a PixArt 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .option('--batch-size <n>', 'pictures that run through the model together', wholeNumber, 8)
-    .option('--reference-steps <n>', 'uncached DDIM steps of the pictures that all are judged by', wholeNumber, 250)
+    .option(
+      '--reference-steps <n>',
+      'uncached DDIM steps of the pictures that all are judged by (default: 250; of LCM its own, 8)',
+      wholeNumber,
+    )
+    .option('--converged-from <folder>', 'judge by the converged pictures of another laboratory, such as a teacher’s')
     .option('--out <folder>', 'where pictures, tables and plots go; run again, it goes on where it was', 'lab')
     .option(
       '--features <name>',
@@ -106,7 +113,8 @@ async function lab(options: LabCliOptions, signal: AbortSignal): Promise<void> {
     const subjects = subjectsInTurn(painter, benched.subjects, options.seeds);
     const given = { numInferenceSteps: options.steps, guidanceScale: guidanceOf(options), seed: 0 };
     const { sampler, timesteps, backend, guidanceScale } = await painter.describe(subjects.slice(0, 1), given);
-    const grid = await gridOf(painter, options, { sampler, numInferenceSteps: timesteps.length });
+    const made = await gridOf(painter, options, { sampler, numInferenceSteps: timesteps.length });
+    const grid = options.convergedFrom === undefined ? made : judgedBy(made, options);
     await runWhole(painter, { grid, subjects, guidanceScale, backend, extractor, signal }, options);
   } finally {
     extractor?.dispose();
@@ -134,6 +142,12 @@ async function gridOf(
   return grid;
 }
 
+/** The same grid, judged by pictures that it does not make: DDIM's of another model. */
+function judgedBy(grid: LabGrid, { referenceSteps = 250 }: LabCliOptions): LabGrid {
+  const converged = uncached('ddim', referenceSteps);
+  return { ...grid, converged, methods: grid.methods.filter(({ name }) => name !== grid.converged.name) };
+}
+
 interface LabRunSetting {
   readonly grid: LabGrid;
   /** One a picture. */
@@ -148,15 +162,17 @@ interface LabRunSetting {
 async function runWhole(painter: Painter, setting: LabRunSetting, options: LabCliOptions): Promise<void> {
   const { grid, subjects, guidanceScale, backend, extractor } = setting;
   const { name: model, sha256 } = painter.pipe;
-  const { batchSize, out, quiet, timingOnly, plots } = options;
+  const { batchSize, out, quiet, timingOnly, plots, convergedFrom } = options;
   const folder = await LabFolder.open(out, { model, sha256, backend, guidanceScale, batchSize, subjects });
+  const foreign =
+    convergedFrom === undefined ? undefined : await LabFolder.ofSame(convergedFrom, { batchSize, subjects });
   const progress = quiet ? undefined : new ProgressLine('Laboratory');
   try {
     const onProgress = ({ done, what }: BenchProgress) => progress?.update(done, what);
     if (!timingOnly) await makePictures(painter, folder, setting, batchSize, onProgress);
     const times = await timed(painter, setting, options, onProgress);
     if (timingOnly) return console.error(`Wrote ${times?.file}; "lab" without --timing-only makes the table`);
-    const results: LabResults[] = [];
+    const results: LabResults[] = foreign ? [await foreignResults(foreign, setting, options)] : [];
     for (const [i, method] of grid.methods.entries()) {
       progress?.update(i / grid.methods.length, `measuring ${method.name}`);
       const timings = times?.timings.filter((one) => one.method === method.name);
@@ -171,6 +187,15 @@ async function runWhole(painter: Painter, setting: LabRunSetting, options: LabCl
   } finally {
     progress?.end();
   }
+}
+
+/** What all are judged by, made by another model from the same subjects and seeds. */
+function foreignResults(
+  folder: LabFolder,
+  { grid: { converged }, extractor }: LabRunSetting,
+  options: LabCliOptions,
+): Promise<LabResults> {
+  return loaded(folder, converged, options, extractor, undefined);
 }
 
 async function makePictures(
