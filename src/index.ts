@@ -172,11 +172,13 @@ export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
 export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
 export { type EasyCacheOptions, easyCache } from './cache/policies/easy-cache.ts';
+export { type EcadSchedule, ecad, isEcadSchedule, parseEcadSchedule } from './cache/policies/ecad.ts';
 export { type FasterDiffusionOptions, fasterDiffusion } from './cache/policies/faster-diffusion.ts';
 export { type FirstBlockCacheOptions, firstBlockCache } from './cache/policies/first-block-cache.ts';
 export { type ForaOptions, fora } from './cache/policies/fora.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
 export {
+  harmoniCa,
   type LearningToCacheOptions,
   learningToCache,
   type RouterScores,
