@@ -260,7 +260,7 @@ export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
 export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
 export { type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
-export type { SearchOptions } from './lab/tune-scores.ts';
+export { type SearchOptions, TUNE_BATCH } from './lab/tune-scores.ts';
 export type { TunedMethod } from './lab/tune-search.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
