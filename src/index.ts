@@ -172,11 +172,13 @@ export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
 export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
 export { type EasyCacheOptions, easyCache } from './cache/policies/easy-cache.ts';
+export { type EcadSchedule, ecad, isEcadSchedule, parseEcadSchedule } from './cache/policies/ecad.ts';
 export { type FasterDiffusionOptions, fasterDiffusion } from './cache/policies/faster-diffusion.ts';
 export { type FirstBlockCacheOptions, firstBlockCache } from './cache/policies/first-block-cache.ts';
 export { type ForaOptions, fora } from './cache/policies/fora.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
 export {
+  harmoniCa,
   type LearningToCacheOptions,
   learningToCache,
   type RouterScores,
@@ -259,7 +261,7 @@ export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
 export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
 export { type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
-export type { SearchOptions } from './lab/tune-scores.ts';
+export { type SearchOptions, TUNE_BATCH } from './lab/tune-scores.ts';
 export type { TunedMethod } from './lab/tune-search.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';

@@ -71,7 +71,7 @@ function withSamplingOptions(command: Command): Command {
     .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
     .option(
       '--cache <method>',
-      `none, auto (the checkpoint’s own plan), ${CACHE_NAMES.join(', ')}, or a file of "tune", "calibrate", SmoothCache or Learning-to-Cache`,
+      `none, auto (the checkpoint’s own plan), ${CACHE_NAMES.join(', ')}, or a file of "tune", "calibrate", SmoothCache, ECAD, Learning-to-Cache or HarmoniCa`,
     )
     .option(
       '--cache-option <k=v,…>',

@@ -57,9 +57,7 @@ export async function benchLatency(painter: Painter, options: LatencyOptions = {
   checkWhole('runs', runs, 1, MAX_RUNS, 'pairs of an uncached and a cached run');
   checkWhole('batchSize', batchSize, 1, MAX_BATCH_SIZE, 'pictures that run together');
   const subjects = subjectsInTurn(painter, options.subjects, batchSize);
-  const { numInferenceSteps, timesteps } = options;
-  const asked = { cache, numInferenceSteps, timesteps, sampler: options.sampler, guidanceScale: options.guidanceScale };
-  const { steps, count, sampler, guidanceScale } = laidSampling(pipe, asked);
+  const { steps, count, sampler, guidanceScale } = laidSampling(pipe, { ...samplingAsked(options), cache });
   const setting = { ...steps, guidanceScale, sampler, seed: 0 };
   const uncached = await planned(painter, subjects, setting);
   const cached = await planned(painter, subjects, { ...setting, cache });
@@ -86,6 +84,10 @@ export async function benchLatency(painter: Painter, options: LatencyOptions = {
     ...{ numInferenceSteps: count, batchSize, subjects },
     cache: cached.cache,
   };
+}
+
+function samplingAsked({ numInferenceSteps, timesteps, sampler, guidanceScale }: LatencyOptions) {
+  return { numInferenceSteps, timesteps, sampler, guidanceScale };
 }
 
 /** Of a run that has been made: only a block runner of one's own leaves them unknown. */

@@ -65,12 +65,10 @@ const MAX_BATCH_SIZE = 256;
  */
 export async function benchQuality(painter: Painter, options: QualityOptions = {}): Promise<QualityReport> {
   const { batchSize = 8, guidanceScale, sampler } = options;
-  const { timesteps } = options;
-  const numInferenceSteps = timesteps?.length ?? options.numInferenceSteps ?? painter.pipe.defaults.numInferenceSteps;
+  const { numInferenceSteps, given } = countedSteps(painter, options);
   const pictures = picturesOf(painter, options);
   const subjects = subjectsOf(pictures);
   const ofMethods = { guidanceScale, sampler, seed: pictures.map(({ seed }) => seed) };
-  const given = timesteps ? { timesteps, numInferenceSteps: options.numInferenceSteps } : { numInferenceSteps };
   const described = await painter.describe(subjects, { ...ofMethods, ...given });
   checkWhole('batchSize', batchSize, 1, MAX_BATCH_SIZE, 'pictures that run together');
   const tallies = talliesOf(painter, options, numInferenceSteps, described.sampler);
@@ -129,6 +127,13 @@ function talliesOf(
     uncached: tallyOf(uncachedSteps(numInferenceSteps)),
     others: methods.map(tallyOf),
   };
+}
+
+/** T, and what of the two the caller gave: both are refused where it is used. */
+function countedSteps({ pipe }: Painter, { timesteps, numInferenceSteps }: QualityOptions) {
+  if (timesteps) return { numInferenceSteps: timesteps.length, given: { timesteps, numInferenceSteps } };
+  const steps = numInferenceSteps ?? pipe.defaults.numInferenceSteps;
+  return { numInferenceSteps: steps, given: { numInferenceSteps: steps } };
 }
 
 /** Methods of as many steps as timesteps were given take these; others lay their own. */

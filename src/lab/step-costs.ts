@@ -83,7 +83,7 @@ export interface MeasureOptions extends Pick<PaintOptions, 'guidanceScale' | 'wi
 
 /** Measures steps: short runs of one picture in turn, three times, of each the median step and of the times the least. */
 export async function measureStepCosts(painter: Painter, options: MeasureOptions): Promise<StepCosts> {
-  const { samplers, subject, guidanceScale, width, height, signal, onRun } = options;
+  const { samplers } = options;
   const [measured = 'ddim'] = samplers;
   const { depth } = painter.pipe.transformer.config;
   const { branches } = painter.pipe.planSetting();
@@ -93,35 +93,46 @@ export async function measureStepCosts(painter: Painter, options: MeasureOptions
   const branch = new Map(
     branches.map((name) => [name, cached(fora({ interval: 2, predictor: LINE, branches: [name] }), measured, STEPS)]),
   );
-  const times = new Map<LabMethod, { computed: number; reused: number }>();
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const method of [...plain.values(), ...skipping.values(), span, ...branch.values()]) {
-      onRun?.(method);
-      const run = { ...samplingOf(method), guidanceScale, width, height, signal, seed: 0 };
-      const { report } = await painter.paint([subject], run);
-      const of = stepTimes(report.stepSeconds, report.plan);
-      const least = times.get(method) ?? of;
-      times.set(method, {
-        computed: Math.min(least.computed, of.computed),
-        reused: Math.min(least.reused, of.reused),
-      });
-    }
-  }
-  const timesOf = (method: LabMethod | undefined) => (method && times.get(method)) ?? { computed: 0, reused: 0 };
-  const full = timesOf(plain.get(measured)).computed;
-  const stored = (method: LabMethod) => Math.max(0, timesOf(method).computed - full);
+  const methods = [...plain.values(), ...skipping.values(), span, ...branch.values()];
+  const times = await leastTimes(painter, methods, options);
+  const of = (method: LabMethod | undefined) => (method && times.get(method)) ?? { computed: 0, reused: 0 };
+  const stored = (method: LabMethod) => Math.max(0, of(method).computed - of(plain.get(measured)).computed);
   const seconds: StepSeconds = {
-    full: new Map([...plain].map(([name, method]) => [name, timesOf(method).computed])),
-    skipped: new Map([...skipping].map(([name, method]) => [name, timesOf(method).reused])),
-    ...{ spanReused: timesOf(span).reused, spanStored: stored(span) },
-    branchReused: new Map([...branch].map(([name, method]) => [name, timesOf(method).reused])),
+    full: new Map([...plain].map(([name, method]) => [name, of(method).computed])),
+    skipped: new Map([...skipping].map(([name, method]) => [name, of(method).reused])),
+    ...{ spanReused: of(span).reused, spanStored: stored(span) },
+    branchReused: new Map([...branch].map(([name, method]) => [name, of(method).reused])),
     branchStored: new Map([...branch].map(([name, method]) => [name, stored(method)])),
   };
   return new StepCosts(seconds, measured);
 }
 
+interface StepTimes {
+  readonly computed: number;
+  readonly reused: number;
+}
+
+async function leastTimes(
+  painter: Painter,
+  methods: readonly LabMethod[],
+  { subject, guidanceScale, width, height, signal, onRun }: MeasureOptions,
+): Promise<ReadonlyMap<LabMethod, StepTimes>> {
+  const times = new Map<LabMethod, StepTimes>();
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const method of methods) {
+      onRun?.(method);
+      const run = { ...samplingOf(method), guidanceScale, width, height, signal, seed: 0 };
+      const { report } = await painter.paint([subject], run);
+      const { computed, reused } = stepTimes(report.stepSeconds, report.plan);
+      const least = times.get(method) ?? { computed, reused };
+      times.set(method, { computed: Math.min(least.computed, computed), reused: Math.min(least.reused, reused) });
+    }
+  }
+  return times;
+}
+
 /** Medians of the steps that compute everything, and of those that reuse something; 0 where there is none. */
-function stepTimes(stepSeconds: readonly number[], plan: CachePlan | null): { computed: number; reused: number } {
+function stepTimes(stepSeconds: readonly number[], plan: CachePlan | null): StepTimes {
   const isReusing = (step: number) => (plan?.steps[step]?.reuse.length ?? 0) > 0;
   const of = (reusing: boolean) => {
     const seconds = stepSeconds.filter((_, step) => step > 0 && isReusing(step) === reusing);

@@ -32,7 +32,7 @@ export interface Scored {
 /** How far it says to have come, at most, before it ends: what it announces is about right. */
 const MOST_DONE = 0.99;
 /** Pictures that are painted together, at most. */
-const BATCH = 16;
+export const TUNE_BATCH = 16;
 
 /** The pictures of a search, what they converge to, and how far it has come. */
 export class TuneScores {
@@ -104,8 +104,8 @@ export class TuneScores {
   ): Promise<readonly PixelImage[]> {
     const { guidanceScale, width, height, signal } = this.options;
     const images: PixelImage[] = [];
-    for (let first = 0; first < pictures.length; first += BATCH) {
-      const batch = pictures.slice(first, first + BATCH);
+    for (let first = 0; first < pictures.length; first += TUNE_BATCH) {
+      const batch = pictures.slice(first, first + TUNE_BATCH);
       const seed = batch.map((picture) => picture.seed);
       const run = { ...samplingOf(method), guidanceScale, width, height, signal, seed, ...more };
       const subjects = batch.map(({ subject }) => subject);

@@ -30,7 +30,7 @@ export interface TuneReport {
 /** Speeds that a search for the fastest one goes through. */
 const SPEEDS = [4, 3.4, 2.9, 2.5, 2.2, 1.9, 1.7, 1.5, 1.35, 1.2, 1] as const;
 /** Of these the ones that show what there is, where a goal is out of reach. */
-const SHOWN_SPEEDS = [4, 2.5, 1.7, 1.2] as const;
+const SHOWN_SPEEDS = [4, 2.5, 1.5] as const;
 /** What that takes, about. */
 const HALVING = { looks: 5, evaluations: 11 };
 /** What the search may lose on other pictures, dB. */

@@ -8,6 +8,7 @@ import {
   samplingOf,
   subjectsInTurn,
   type TableArtifact,
+  TUNE_BATCH,
   type TunedMethod,
   type TuneGoal,
   type TuneReport,
@@ -58,7 +59,10 @@ async function tuneModel(options: TuneCliOptions, signal: AbortSignal): Promise<
   const { output, force = false, samples, heldOut, placements, referenceSteps, width, height, quiet } = options;
   const goal = goalOf(options);
   await checkOutput(output, force);
-  const { painter, subjects } = await openBenched({ ...options, batchSize: Math.max(samples, heldOut) });
+  const { painter, subjects } = await openBenched({
+    ...options,
+    batchSize: Math.min(TUNE_BATCH, Math.max(samples, heldOut, 1)),
+  });
   const progress = quiet ? undefined : new ProgressLine('Tuning');
   try {
     const guidanceScale = guidanceOf(options);
