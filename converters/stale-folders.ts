@@ -1,5 +1,6 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { isAlive } from '../src/checkpoint/process-alive.ts';
 
 /** What stood at `out` before, for the moment in which the new folder takes its place. */
 export const SET_ASIDE = '.old';
@@ -28,14 +29,4 @@ export async function clearStale(out: string): Promise<void> {
 
 export async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-/** A process that may not be signalled is alive too. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }

@@ -172,11 +172,13 @@ export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
 export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';
 export { type DeltaDiTOptions, deltaDiT } from './cache/policies/delta-dit.ts';
 export { type EasyCacheOptions, easyCache } from './cache/policies/easy-cache.ts';
+export { type EcadSchedule, ecad, isEcadSchedule, parseEcadSchedule } from './cache/policies/ecad.ts';
 export { type FasterDiffusionOptions, fasterDiffusion } from './cache/policies/faster-diffusion.ts';
 export { type FirstBlockCacheOptions, firstBlockCache } from './cache/policies/first-block-cache.ts';
 export { type ForaOptions, fora } from './cache/policies/fora.ts';
 export { type ForecastOptions, forecast } from './cache/policies/forecast.ts';
 export {
+  harmoniCa,
   type LearningToCacheOptions,
   learningToCache,
   type RouterScores,
@@ -239,7 +241,7 @@ export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-m
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
 export { frontierFigure, planFigure, type Question, type Sweep, sweepFigure } from './lab/lab-figures.ts';
 export { GRID_NAMES, type GridName, type GridSetting, type LabGrid, labGrid } from './lab/lab-grids.ts';
-export { type LabMethod, samplingOf } from './lab/lab-method.ts';
+export { type LabMethod, samplingOf, uncached } from './lab/lab-method.ts';
 export { type LabBatch, type LabOptions, type LabStore, runLab } from './lab/lab-run.ts';
 export {
   type LabResults,
@@ -248,13 +250,20 @@ export {
   labTable,
   type Nearness,
   type Recognised,
+  type TimedRuns,
 } from './lab/lab-table.ts';
+export { type LabTiming, type TimingOptions, type TimingStore, timeLab } from './lab/lab-timing.ts';
+export { type LaidSampling, laidSampling } from './lab/laid-sampling.ts';
+export { chooseSpans, measuredSpans, type SpanChoice } from './lab/measured-spans.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
+export { type ClaimSetting, type JudgedClaim, judgeClaims, type Measure, type PaperModel } from './lab/paper-claims.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';
 export { countSubjects, type ReportedRun, type SubjectKind, subjectsInTurn } from './lab/subjects.ts';
-export { type TunedMethod, type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
+export { type TuneGoal, type TuneOptions, type TuneReport, tune } from './lab/tune.ts';
+export { type SearchOptions, TUNE_BATCH } from './lab/tune-scores.ts';
+export type { TunedMethod } from './lab/tune-search.ts';
 export { CrossAttention, SelfAttention } from './layers/attention.ts';
 export { CaptionProjection } from './layers/caption-projection.ts';
 export { Composite } from './layers/composite.ts';

@@ -16,6 +16,11 @@ export interface DynamicRun {
   blocks?(step: number, pass: BlockPass): Promise<void>;
   /** Drives the model as a whole, once a step. */
   model?(step: number, pass: ModelPass): Promise<void>;
+  /**
+   * False at steps that are computed whatever is read: the first one, a warm-up, and the last where the method says so.
+   * Where left out, at the first alone.
+   */
+  mayReuse?(step: number): boolean;
   /** For the report: of each step so far what was read of each row; empty where nothing was. */
   readonly signals?: readonly (readonly number[])[];
 }

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 /** Parsers for commander: a wrong value ends in its message and exit code. */
 export function wholeNumber(text: string): number {
@@ -19,6 +19,13 @@ export function finiteNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('expected a number');
   return value;
+}
+
+/** Beside --steps. */
+export function timestepsOption(): Option {
+  return new Option('--timesteps <t,…>', 'instead: where each step is, from 999 down to 0, such as 999,850,640,300')
+    .argParser(wholeNumbers)
+    .conflicts('steps');
 }
 
 /** For options that may be given several times. */

@@ -1,14 +1,15 @@
 import { readFile, stat } from 'node:fs/promises';
 import { openCheckpointFile } from '../../converters/formats/detect.ts';
-import { hasPlan, parseArtifact } from '../cache/artifact.ts';
+import { parseArtifact } from '../cache/artifact.ts';
 import { calibratedTeaCache } from '../cache/policies/calibrated-tea-cache.ts';
-import { learningToCache, type RouterScores } from '../cache/policies/learning-to-cache.ts';
+import { ecad, isEcadSchedule, parseEcadSchedule } from '../cache/policies/ecad.ts';
+import { harmoniCa, learningToCache, type RouterScores } from '../cache/policies/learning-to-cache.ts';
 import { isSmoothCacheSchedule, parseSmoothCacheSchedule, smoothCache } from '../cache/policies/smooth-cache.ts';
 import { tablePolicy } from '../cache/policies/table.ts';
 import type { CachePolicy } from '../cache/policy.ts';
 import { toFloat32 } from '../checkpoint/dtypes.ts';
 import { fileSource } from '../checkpoint/file-source.ts';
-import { parseStrictJson } from '../checkpoint/strict-json.ts';
+import { type JsonObject, parseStrictJson } from '../checkpoint/strict-json.ts';
 import { FileError, FormatError, OptionError } from '../errors.ts';
 
 /** Whether `--cache` names a file: by its ending, since a method's name has none. */
@@ -19,19 +20,47 @@ export function isCacheFile(name: string): boolean {
 const MAX_BYTES = 64 * 2 ** 20;
 
 /**
- * A method in a file: JSON of "delta-dit calibrate", JSON of SmoothCache, a router of Learning-to-Cache (.pt, .pth).
- * @param options `threshold`: θ of a router, τ of TeaCache's coefficients; a schedule was made with one
- * @throws FileError, FormatError; OptionError for a threshold that has no use
+ * A method in a file: JSON of "delta-dit calibrate" or "tune", of SmoothCache or of ECAD, a router of Learning-to-Cache or
+ * HarmoniCa (.pt, .pth).
+ * @param options `threshold`: θ of a router, τ of TeaCache's coefficients; a schedule was made with one. `method` of a
+ * router, which does not say whose it is: learning-to-cache, the default, or harmonica
+ * @throws FileError, FormatError; OptionError for an option that has no use
  */
-export async function readCacheFile(path: string, options: { readonly threshold?: number }): Promise<CachePolicy> {
-  if (!path.endsWith('.json')) return learningToCache(await readRouter(path), options);
+export async function readCacheFile(path: string, { method, ...options }: CacheFileOptions): Promise<CachePolicy> {
+  if (!path.endsWith('.json')) return routerMethod(method)(await readRouter(path), options);
+  if (method !== undefined)
+    throw new OptionError(`--cache-option method: is of a router (.pt, .pth), not of ${path}; leave it out`);
   const text = await readText(path);
   const json = parseStrictJson(path, text);
-  const artifact = isSmoothCacheSchedule(json) ? undefined : parseArtifact(path, text);
-  if (artifact && !hasPlan(artifact)) return calibratedTeaCache(artifact, options);
+  const published = publishedSchedule(path, json);
+  const artifact = published ?? parseArtifact(path, text);
+  if ('coefficients' in artifact) return calibratedTeaCache(artifact, options);
   if (options.threshold !== undefined)
     throw new OptionError(`--cache-option threshold: ${path} holds a schedule, which was made with one; leave it out`);
-  return artifact ? tablePolicy(artifact) : smoothCache(parseSmoothCacheSchedule(path, json));
+  return 'fingerprint' in artifact ? tablePolicy(artifact) : artifact;
+}
+
+/** In the form in which its authors publish it. */
+function publishedSchedule(path: string, json: JsonObject): CachePolicy | undefined {
+  if (isEcadSchedule(json)) return ecad(parseEcadSchedule(path, json));
+  return isSmoothCacheSchedule(json) ? smoothCache(parseSmoothCacheSchedule(path, json)) : undefined;
+}
+
+export interface CacheFileOptions {
+  readonly threshold?: number;
+  readonly method?: string;
+}
+
+const ROUTER_METHODS = new Map([
+  ['learning-to-cache', learningToCache],
+  ['harmonica', harmoniCa],
+]);
+
+function routerMethod(name = 'learning-to-cache') {
+  const method = ROUTER_METHODS.get(name);
+  if (method) return method;
+  const known = [...ROUTER_METHODS.keys()].join(' or ');
+  throw new OptionError(`--cache-option method: expected ${known}, got ${JSON.stringify(name)}`);
 }
 
 async function readText(path: string): Promise<string> {

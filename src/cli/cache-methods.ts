@@ -16,6 +16,7 @@ import type { CachePolicy } from '../cache/policy.ts';
 import { parsePredictor } from '../cache/predictors/named.ts';
 import type { PredictorSpec } from '../cache/predictors/predictor.ts';
 import { OptionError } from '../errors.ts';
+import type { BranchName } from '../models/block.ts';
 
 /** The methods that `--cache` takes by name, and the types of their options: a line each. */
 
@@ -63,6 +64,9 @@ function method<O extends object>(
 
 const yesOrNo: Reader<boolean> = (text, option) => oneOf('true', 'false')(text, option) === 'true';
 
+const branch = oneOf<BranchName>('self', 'cross', 'mlp');
+const branches: Reader<readonly BranchName[]> = (text, option) => text.split('+').map((name) => branch(name, option));
+
 const REGIONS: readonly Region[] = ['front', 'middle', 'rear'];
 const DELTA_DIT = { interval: number, cachedBlocks: number, budget: number, stageBound: number, predictor };
 const OFFSETS = { frontOffset: number, rearOffset: number };
@@ -86,7 +90,7 @@ export const METHODS: ReadonlyMap<string, NamedMethod> = new Map([
   ...REGIONS.map((region) => [`delta-cache-${region}`, inRegion(deltaCache, region)] as const),
   ...REGIONS.map((region) => [`feature-cache-${region}`, inRegion(featureCache, region)] as const),
   ['faster-diffusion', method(fasterDiffusion, { keySteps: numbers, interval: number, cachedBlocks: number })],
-  ['fora', method(fora, { interval: number, predictor })],
+  ['fora', method(fora, { interval: number, predictor, branches })],
   ['taylorseer', method(taylorSeer, { interval: number, order: number, warmUp: number, predictor })],
   ['pab', method(pyramidAttentionBroadcast, { ...PAB_ATTENTION, ...PAB_MLP })],
   ['teacache', method(teaCache, { threshold: number, coefficients: numbers })],

@@ -20,8 +20,12 @@ export async function cachePolicy(
     return undefined;
   }
   if (isCacheFile(name)) {
-    const threshold = optionsOf(name, ['threshold'], pairs).get('threshold');
-    return readCacheFile(name, threshold === undefined ? {} : { threshold: number(threshold, 'threshold') });
+    const given = optionsOf(name, ['threshold', 'method'], pairs);
+    const [threshold, method] = [given.get('threshold'), given.get('method')];
+    return readCacheFile(name, {
+      ...(threshold !== undefined && { threshold: number(threshold, 'threshold') }),
+      ...(method !== undefined && { method }),
+    });
   }
   const named = METHODS.get(name);
   if (!named) {

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { SAMPLER_NAMES, type SamplerName } from '../index.ts';
-import { appended, finiteNumber, wholeNumber, wholeNumbers } from './arguments.ts';
+import { appended, finiteNumber, timestepsOption, wholeNumber } from './arguments.ts';
 import { CACHE_NAMES } from './cache-options.ts';
 import { type PainterOptions, withPromptOptions } from './open-painter.ts';
 
@@ -59,11 +59,7 @@ function withSamplingOptions(command: Command): Command {
     .option('-s, --seed <n>', 'noise of a picture of each subject; several make several; −1 is random (default)', seeds)
     .option('--count <n>', 'pictures of each subject and --seed, with seeds counting up (default: 1)', wholeNumber)
     .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50, for prompts 20)', wholeNumber)
-    .addOption(
-      new Option('--timesteps <t,…>', 'instead: where each step is, from 999 down to 0, such as 999,850,640,300')
-        .argParser(wholeNumbers)
-        .conflicts('steps'),
-    )
+    .addOption(timestepsOption())
     .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, for prompts 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .addOption(
@@ -75,7 +71,7 @@ function withSamplingOptions(command: Command): Command {
     .option('--eta <x>', 'noise that ddim and ddim-original add, 0 to 1 (default: 0)', finiteNumber)
     .option(
       '--cache <method>',
-      `none, auto (the checkpoint’s own plan), ${CACHE_NAMES.join(', ')}, or a file of "tune", "calibrate", SmoothCache or Learning-to-Cache`,
+      `none, auto (the checkpoint’s own plan), ${CACHE_NAMES.join(', ')}, or a file of "tune", "calibrate", SmoothCache, ECAD, Learning-to-Cache or HarmoniCa`,
     )
     .option(
       '--cache-option <k=v,…>',

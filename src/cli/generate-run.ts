@@ -63,6 +63,8 @@ export async function makePictures(run: GenerateRun, signal: AbortSignal): Promi
     const settings = await describe(run, jobs, say);
     const sampling = samplingOf(run, settings.description, ahead, signal);
     const result = await made(run, settings.stored, jobs, sampling, say);
+    const known = settings.description.warnings;
+    for (const text of result.report.warnings) if (!known.includes(text)) say(`warning: ${text}`);
     return { ...result, encodeSeconds: ahead?.seconds ?? 0 };
   } finally {
     ahead?.dispose();

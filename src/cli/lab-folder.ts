@@ -43,6 +43,24 @@ export class LabFolder implements LabStore {
     return new LabFolder(path);
   }
 
+  /**
+   * A folder of any laboratory that painted the same, to be read.
+   * @throws FileError where there is none; OptionError where it painted something else
+   */
+  static async ofSame(path: string, wanted: Pick<LabSettings, 'batchSize' | 'subjects'>): Promise<LabFolder> {
+    const text = await readFile(join(path, SETTINGS_NAME), 'utf8').catch((cause: Error) => {
+      throw new FileError(`${path}: is no folder of a laboratory (${cause.message}); give its --out`, { cause });
+    });
+    const known = JSON.parse(text) as LabSettings;
+    for (const key of ['batchSize', 'subjects'] as const) {
+      if (JSON.stringify(known[key]) !== JSON.stringify(wanted[key]))
+        throw new OptionError(
+          `${path}: has other ${key} than this laboratory; give the same --batch-size, --seeds and prompts`,
+        );
+    }
+    return new LabFolder(path);
+  }
+
   async has(method: string, first: number): Promise<boolean> {
     return access(this.file(method, first, 'json')).then(
       () => true,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { isAlive } from '../checkpoint/process-alive.ts';
 import { isJsonObject } from '../checkpoint/strict-json.ts';
 import { onDisk } from './disk-errors.ts';
 import { pause, stopped } from './persist.ts';
@@ -103,16 +104,6 @@ function holderOf(content: string): { host?: unknown; pid?: unknown } {
     return isJsonObject(holder) ? holder : {};
   } catch {
     return {};
-  }
-}
-
-/** A process that may not be signalled is alive too. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

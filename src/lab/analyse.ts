@@ -17,7 +17,7 @@ export interface AnalysedPicture {
 }
 
 export interface AnalyseOptions
-  extends Pick<PaintOptions, 'numInferenceSteps' | 'guidanceScale' | 'sampler' | 'eta' | 'signal'> {
+  extends Pick<PaintOptions, 'numInferenceSteps' | 'timesteps' | 'guidanceScale' | 'sampler' | 'eta' | 'signal'> {
   readonly pictures: readonly AnalysedPicture[];
   /** N_c of the spans that `deltaCache` would skip. Default: as `deltaDiT`. */
   readonly cachedBlocks?: number | undefined;
@@ -72,8 +72,9 @@ export async function analyseDeltas(painter: Painter, options: AnalyseOptions): 
 }
 
 function runOf(options: AnalyseOptions, pictures: readonly AnalysedPicture[]): PaintOptions {
-  const { numInferenceSteps, guidanceScale, sampler, eta, signal } = options;
-  return { seed: pictures.map(({ seed }) => seed), numInferenceSteps, guidanceScale, sampler, eta, signal };
+  const { numInferenceSteps, timesteps, guidanceScale, sampler, eta, signal } = options;
+  const seed = pictures.map((picture) => picture.seed);
+  return { seed, numInferenceSteps, timesteps, guidanceScale, sampler, eta, signal };
 }
 
 async function measured(

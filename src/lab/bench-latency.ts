@@ -7,14 +7,18 @@ import type { Painter, PaintOptions } from '../pipelines/painter.ts';
 import type { RunDescription } from '../pipelines/report.ts';
 import { interleaved, type PairTimes, pairTimes, type Side } from './bench-pairs.ts';
 import { type BenchProgress, BlockCount } from './bench-progress.ts';
+import { laidSampling } from './laid-sampling.ts';
 import { prepareSubjects, type ReportedRun, reportedRun, subjectsInTurn } from './subjects.ts';
 
 export interface LatencyOptions
-  extends Pick<PaintOptions, 'numInferenceSteps' | 'guidanceScale' | 'sampler' | 'signal'> {
+  extends Pick<PaintOptions, 'numInferenceSteps' | 'timesteps' | 'guidanceScale' | 'sampler' | 'signal'> {
   /** What the pictures are of, in turn: classes or prompts. Default: all classes. */
   readonly subjects?: readonly string[] | undefined;
-  /** The method that is timed. Default `deltaDiT()`. */
-  readonly cache?: CachePolicy | undefined;
+  /**
+   * The method that is timed, or the checkpoint's plan. Default `deltaDiT()`. What the options leave open is as a plan was
+   * made for, on the uncached side, too.
+   */
+  readonly cache?: CachePolicy | 'auto' | undefined;
   /** Pairs of an uncached and a cached run. Default 3. */
   readonly runs?: number | undefined;
   /** Pictures that run through the model together. Default 1. */
@@ -48,22 +52,22 @@ const MAX_BATCH_SIZE = 256;
  * @throws OptionError for runs, batchSize, subjects or an option of `generate` out of range; AbortError when stopped.
  */
 export async function benchLatency(painter: Painter, options: LatencyOptions = {}): Promise<LatencyReport> {
-  const { runs = 3, batchSize = 1, cache = deltaDiT(), guidanceScale, sampler, signal } = options;
+  const { runs = 3, batchSize = 1, cache = deltaDiT(), signal } = options;
   const { pipe } = painter;
-  const { numInferenceSteps = pipe.defaults.numInferenceSteps } = options;
   checkWhole('runs', runs, 1, MAX_RUNS, 'pairs of an uncached and a cached run');
   checkWhole('batchSize', batchSize, 1, MAX_BATCH_SIZE, 'pictures that run together');
   const subjects = subjectsInTurn(painter, options.subjects, batchSize);
-  const setting = { numInferenceSteps, guidanceScale, sampler, seed: 0 };
+  const { steps, count, sampler, guidanceScale } = laidSampling(pipe, { ...samplingAsked(options), cache });
+  const setting = { ...steps, guidanceScale, sampler, seed: 0 };
   const uncached = await planned(painter, subjects, setting);
   const cached = await planned(painter, subjects, { ...setting, cache });
   const sides = { uncached, cached };
   const depth = pipe.transformer.config.depth;
   const total = runs * uncached.blocks + (1 + runs) * cached.blocks; // the warm-up is cached
   await prepareSubjects(painter, subjects, options);
-  const count = new BlockCount(total, options.onProgress);
+  const blocks = new BlockCount(total, options.onProgress);
   const run = async (side: Side, what: string) => {
-    const onStep = count.steps(what);
+    const onStep = blocks.steps(what);
     return (await painter.paint(subjects, { ...sides[side].options, signal, onStep })).report;
   };
 
@@ -77,9 +81,13 @@ export async function benchLatency(painter: Painter, options: LatencyOptions = {
     ...cached.setting,
     peakCachedBytes,
     parameters: pipe.transformer.countParams(),
-    ...{ numInferenceSteps, batchSize, subjects },
-    cache: cache.name,
+    ...{ numInferenceSteps: count, batchSize, subjects },
+    cache: cached.cache,
   };
+}
+
+function samplingAsked({ numInferenceSteps, timesteps, sampler, guidanceScale }: LatencyOptions) {
+  return { numInferenceSteps, timesteps, sampler, guidanceScale };
 }
 
 /** Of a run that has been made: only a block runner of one's own leaves them unknown. */
@@ -93,11 +101,13 @@ interface PlannedRun {
   /** Blocks that it will compute; all where the method decides as it runs. */
   readonly blocks: number;
   readonly setting: ReportedRun;
+  /** Its name. */
+  readonly cache: string;
 }
 
 async function planned(painter: Painter, subjects: readonly string[], options: PaintOptions): Promise<PlannedRun> {
   const described = await painter.describe(subjects, options);
   const { plan, timesteps } = described;
   const blocks = plan ? countBlocks(plan).computed : timesteps.length * painter.pipe.transformer.config.depth;
-  return { options, blocks, setting: reportedRun(described) };
+  return { options, blocks, setting: reportedRun(described), cache: described.cache ?? 'none' };
 }

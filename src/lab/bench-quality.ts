@@ -11,7 +11,7 @@ import { type BenchPicture, type MethodQuality, MethodTally } from './method-tal
 import { prepareSubjects, type ReportedRun, reportedRun, subjectsInTurn } from './subjects.ts';
 
 export interface QualityOptions
-  extends Pick<PaintOptions, 'numInferenceSteps' | 'guidanceScale' | 'sampler' | 'signal'> {
+  extends Pick<PaintOptions, 'numInferenceSteps' | 'timesteps' | 'guidanceScale' | 'sampler' | 'signal'> {
   /** A picture each, its subject the next one in turn. Default 0 … 63. */
   readonly seeds?: readonly number[] | undefined;
   /** Classes or prompts. Default: all classes. */
@@ -65,15 +65,15 @@ const MAX_BATCH_SIZE = 256;
  */
 export async function benchQuality(painter: Painter, options: QualityOptions = {}): Promise<QualityReport> {
   const { batchSize = 8, guidanceScale, sampler } = options;
-  const { numInferenceSteps = painter.pipe.defaults.numInferenceSteps } = options;
+  const { numInferenceSteps, given } = countedSteps(painter, options);
   const pictures = picturesOf(painter, options);
   const subjects = subjectsOf(pictures);
-  const run = { numInferenceSteps, guidanceScale, sampler, seed: pictures.map(({ seed }) => seed) };
-  const described = await painter.describe(subjects, run);
+  const ofMethods = { guidanceScale, sampler, seed: pictures.map(({ seed }) => seed) };
+  const described = await painter.describe(subjects, { ...ofMethods, ...given });
   checkWhole('batchSize', batchSize, 1, MAX_BATCH_SIZE, 'pictures that run together');
   const tallies = talliesOf(painter, options, numInferenceSteps, described.sampler);
   const { reference, uncached, others } = tallies;
-  if (reference) await painter.describe(subjects, { ...run, ...reference.method }); // the sampler may take fewer steps
+  if (reference) await painter.describe(subjects, { ...ofMethods, ...reference.method }); // the sampler may take fewer steps
   await prepareSubjects(painter, subjects, options);
   const cold = pictures.slice(0, reference ? 0 : batchSize); // with a reference, its first run warms up
   const blocks = pictures.length * blocksOf(tallies) + cold.length * uncached.expectedBlocks;
@@ -116,14 +116,29 @@ function talliesOf(
   if (referenceSteps !== undefined)
     checkWhole('referenceSteps', referenceSteps, numInferenceSteps, MAX_STEPS, 'at least the steps that it judges');
   const { depth } = pipe.transformer.config;
-  const { methods = paperMethods(pipe.planSetting({ numInferenceSteps, sampler })) } = options;
+  const { methods = paperMethods(pipe.planSetting({ ...stepsOf({ numInferenceSteps }, options), sampler })) } = options;
   const tallyOf = (method: SamplingMethod) =>
-    new MethodTally(method, expectedBlocks(pipe.plan({ ...method, sampler }), method, depth));
+    new MethodTally(
+      method,
+      expectedBlocks(pipe.plan({ cache: method.cache, ...stepsOf(method, options), sampler }), method, depth),
+    );
   return {
     reference: referenceSteps === undefined ? null : tallyOf(uncachedSteps(referenceSteps)),
     uncached: tallyOf(uncachedSteps(numInferenceSteps)),
     others: methods.map(tallyOf),
   };
+}
+
+/** T, and what of the two the caller gave: both are refused where it is used. */
+function countedSteps({ pipe }: Painter, { timesteps, numInferenceSteps }: QualityOptions) {
+  if (timesteps) return { numInferenceSteps: timesteps.length, given: { timesteps, numInferenceSteps } };
+  const steps = numInferenceSteps ?? pipe.defaults.numInferenceSteps;
+  return { numInferenceSteps: steps, given: { numInferenceSteps: steps } };
+}
+
+/** Methods of as many steps as timesteps were given take these; others lay their own. */
+function stepsOf({ numInferenceSteps }: Pick<SamplingMethod, 'numInferenceSteps'>, { timesteps }: QualityOptions) {
+  return timesteps?.length === numInferenceSteps ? { timesteps } : { numInferenceSteps };
 }
 
 /** For one picture and guidance half; all where the method decides as it runs. */
@@ -167,11 +182,12 @@ async function make(
   painter: Painter,
   tally: MethodTally,
   batch: readonly BenchPicture[],
-  { first, count, guidanceScale, sampler, signal, onPictures }: BatchOptions,
+  options: BatchOptions,
 ): Promise<readonly PixelImage[]> {
-  const { name, numInferenceSteps, cache } = tally.method;
+  const { first, count, guidanceScale, sampler, signal, onPictures } = options;
+  const { name, cache } = tally.method;
   const onStep = count.steps(`${name}, pictures ${first + 1}–${first + batch.length}`, batch.length);
-  const method = { numInferenceSteps, cache, guidanceScale, sampler };
+  const method = { ...stepsOf(tally.method, options), cache, guidanceScale, sampler };
   const seed = batch.map((picture) => picture.seed);
   const { images, report } = await painter.paint(subjectsOf(batch), { ...method, seed, signal, onStep });
   tally.spend(report, batch.length);

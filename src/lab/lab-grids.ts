@@ -14,6 +14,7 @@ import { speCa } from '../cache/policies/spe-ca.ts';
 import { taylorSeer } from '../cache/policies/taylor-seer.ts';
 import { teaCache } from '../cache/policies/tea-cache.ts';
 import type { CachePolicy } from '../cache/policy.ts';
+import { parsePredictor } from '../cache/predictors/named.ts';
 import { OptionError } from '../errors.ts';
 import type { SamplerName } from '../schedulers/samplers.ts';
 import { cached, distinct, type LabMethod, uncached } from './lab-method.ts';
@@ -22,7 +23,10 @@ import { cached, distinct, type LabMethod, uncached } from './lab-method.ts';
 export interface GridSetting extends Pick<PlanSetting, 'numInferenceSteps' | 'depth'> {
   /** Of the paper's comparison: the checkpoint's own. */
   readonly sampler: SamplerName;
-  /** Uncached DDIM steps of the pictures that all are judged by. Default 250, as facebookresearch/DiT samples. */
+  /**
+   * Uncached DDIM steps of the pictures that all are judged by. Default 250, as facebookresearch/DiT samples. Of a model
+   * for the LCM sampler, which has no more to converge to, steps of that one; default 8.
+   */
   readonly referenceSteps?: number | undefined;
 }
 
@@ -33,49 +37,67 @@ export interface LabGrid {
   readonly baseline: LabMethod;
   /** Gives the pictures that a run of endless steps would. */
   readonly converged: LabMethod;
+  /** What the paper's methods change: the checkpoint's own sampler, at T steps. */
+  readonly compared: LabMethod;
 }
 
-export const GRID_NAMES = ['paper', 'sweep', 'frontier', 'methods'] as const;
+export const GRID_NAMES = ['paper', 'sweep', 'frontier', 'methods', 'deltas'] as const;
 export type GridName = (typeof GRID_NAMES)[number];
 
 const REFERENCE_STEPS = 250;
+const LCM_REFERENCE_STEPS = 8;
+/** Up to so many steps Δ-DiT caches few blocks (Table 3). */
+const FEW_STEPS = 8;
 /** The solvers that a cache competes with. */
 const SOLVERS: readonly SamplerName[] = ['ddim', 'dpm-solver++', 'unipc', 'deis'];
 
-/** @throws OptionError for an unknown name */
-export function labGrid(names: readonly GridName[], setting: GridSetting): LabGrid {
-  const baseline = uncached('ddim', setting.numInferenceSteps);
-  const { numInferenceSteps, referenceSteps = REFERENCE_STEPS } = setting;
+/** @param others methods of one's own @throws OptionError for an unknown name */
+export function labGrid(names: readonly GridName[], setting: GridSetting, others: readonly LabMethod[] = []): LabGrid {
+  const solver = setting.sampler === 'lcm' ? 'lcm' : 'ddim';
+  const baseline = uncached(solver, setting.numInferenceSteps);
+  const { numInferenceSteps, referenceSteps = solver === 'lcm' ? LCM_REFERENCE_STEPS : REFERENCE_STEPS } = setting;
   if (referenceSteps <= numInferenceSteps)
     throw new OptionError(
       `referenceSteps: expected more than the ${numInferenceSteps} steps it judges, got ${referenceSteps}`,
     );
-  const converged = uncached('ddim', referenceSteps);
+  const converged = uncached(solver, referenceSteps);
   const methods = names.flatMap((name) => gridOf(name)(setting));
-  return { baseline, converged, methods: distinct([converged, baseline, ...methods]) };
+  const compared = uncached(setting.sampler, numInferenceSteps);
+  return { baseline, converged, compared, methods: distinct([converged, baseline, ...methods, ...others]) };
 }
 
 function gridOf(name: GridName): (setting: GridSetting) => readonly LabMethod[] {
-  const grids = { paper: paperGrid, sweep: sweepGrid, frontier: frontierGrid, methods: methodsGrid };
+  const grids = {
+    paper: paperGrid,
+    sweep: sweepGrid,
+    frontier: frontierGrid,
+    methods: methodsGrid,
+    deltas: deltasGrid,
+  };
   if (!GRID_NAMES.includes(name))
     throw new OptionError(`grid: expected ${GRID_NAMES.join(', ')}; got ${JSON.stringify(name)}`);
   return grids[name];
 }
 
 /**
- * Tables 1, 2 and 4 of Δ-DiT (arXiv 2406.01125): one region at a time, the feature cache, Δ-DiT, and the steps that cost
- * as much as it does (13 of 20 in the paper; 12 cost a little less).
+ * Tables 1 to 4 of Δ-DiT (arXiv 2406.01125): one region at a time, the feature cache, Faster Diffusion, Δ-DiT, and the steps
+ * that cost as much as it does (13 of 20 in the paper; 12 cost a little less). Of few steps, the two N_c of Table 3.
  */
-function paperGrid({ numInferenceSteps: steps, sampler }: GridSetting): readonly LabMethod[] {
+function paperGrid({ numInferenceSteps: steps, depth, sampler }: GridSetting): readonly LabMethod[] {
   const caches = [
     ...(['front', 'middle', 'rear'] as const).map((region) => deltaCache({ region })),
     ...(['front', 'rear'] as const).map((region) => featureCache({ region })),
     deltaDiT(),
   ];
   const fewer = [Math.ceil(steps / 1.6), Math.floor(steps / 1.6)].filter((count) => count >= 1);
+  const ofFewSteps = [4, 6].map((blocks) => Math.round((blocks / 28) * depth));
   return [
     uncached(sampler, steps),
     ...caches.map((cache) => cached(cache, sampler, steps)),
+    cached(fasterDiffusion({ interval: 2 }), sampler, steps, 'N=2'),
+    ...(steps > FEW_STEPS ? [] : ofFewSteps).map((cachedBlocks) =>
+      cached(deltaDiT({ cachedBlocks }), sampler, steps, `N_c=${cachedBlocks}`),
+    ),
     ...fewer.map((count) => uncached(sampler, count)),
   ];
 }
@@ -83,7 +105,7 @@ function paperGrid({ numInferenceSteps: steps, sampler }: GridSetting): readonly
 /** Fig. 5: b at the default N_c, and N_c at the default b. */
 function sweepGrid({ numInferenceSteps: steps, depth, sampler }: GridSetting): readonly LabMethod[] {
   const bounds = [0, 0.2, 0.4, 0.6, 0.8, 1].map((share) => Math.round(share * steps));
-  const counts = [0.25, 0.5, 0.625, 0.75, 0.875].map((share) => Math.round(share * depth));
+  const counts = [0.25, 0.5, 0.625, 0.75, 0.875, 1].map((share) => Math.round(share * depth));
   return [
     uncached(sampler, steps),
     ...bounds.map((stageBound) => cached(deltaDiT({ stageBound }), sampler, steps, `b=${stageBound}`)),
@@ -120,7 +142,6 @@ function methodsGrid(setting: GridSetting): readonly LabMethod[] {
   const linear = { name: 'taylor', order: 1 } as const;
   return [
     ...paperGrid(setting),
-    of(fasterDiffusion({ interval: 2 }), 'N=2'),
     of(deltaCache({ region: 'front', predictor: linear }), 'linear'),
     of(deltaDiT({ predictor: linear }), 'linear'),
     of(fora({ interval: 2 }), 'N=2'),
@@ -140,5 +161,44 @@ function methodsGrid(setting: GridSetting): readonly LabMethod[] {
     ...(['dpm-solver++', 'unipc', 'deis'] as const).flatMap((name) =>
       [steps, Math.round(0.65 * steps), Math.round(0.55 * steps)].map((count) => uncached(name, count)),
     ),
+  ];
+}
+
+/** Predictors of a residual, as the table calls them. */
+const DELTA_PREDICTORS = ['hold', 'taylor:1', 'newton:2', 'adams-bashforth:2', 'chebyshev:2'] as const;
+
+/**
+ * What is predicted, where, and how far ahead: five predictors on the residual of the front, middle and rear span and on
+ * all branches, the attentions, the MLPs; the best two of them on grids 2 and 5 times finer. T is 1 more than a multiple
+ * of N, so that the last step is full.
+ */
+function deltasGrid({ numInferenceSteps, sampler: own }: GridSetting): readonly LabMethod[] {
+  const sampler = own === 'ddim' ? 'dpm-solver++' : own; // a held value breaks the differences of a multistep solver
+  const stepsOf = (interval: number, factor: number) =>
+    interval * Math.max(1, Math.floor((factor * numInferenceSteps) / interval)) + 1;
+  const of = (interval: number, factor: number, predictors: readonly string[]) =>
+    predictors.flatMap((name) => {
+      const [steps, predictor] = [stepsOf(interval, factor), parsePredictor(name)];
+      const detail = `N=${interval} ${name}`;
+      const spans = (['front', 'middle', 'rear'] as const).map((region) => deltaCache({ region, interval, predictor }));
+      const kinds = [['self', 'mlp'], ['self'], ['mlp']] as const;
+      return [
+        ...spans.map((cache) => cached(cache, sampler, steps, detail)),
+        ...kinds.map((branches) =>
+          cached(fora({ interval, predictor, branches }), sampler, steps, `${branches.join('+')} ${detail}`),
+        ),
+      ];
+    });
+  const settings = [2, 3].map((interval) => [interval, 1] as const);
+  const finer = [
+    [4, 2],
+    [6, 5],
+  ] as const;
+  const steps = [...settings, ...finer].map(([interval, factor]) => stepsOf(interval, factor));
+  const fewer = [0.4, 0.55, 0.65, 0.8].map((share) => Math.round(share * numInferenceSteps));
+  return [
+    ...[...fewer, ...steps].map((count) => uncached(sampler, count)),
+    ...settings.flatMap(([interval, factor]) => of(interval, factor, DELTA_PREDICTORS)),
+    ...finer.flatMap(([interval, factor]) => of(interval, factor, ['taylor:1', 'newton:2'])),
   ];
 }

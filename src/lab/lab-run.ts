@@ -101,8 +101,8 @@ function runOf(method: LabMethod, { guidanceScale, signal }: LabOptions) {
   return { ...samplingOf(method), guidanceScale, signal };
 }
 
-/** Of one picture and guidance half; all where the method decides as it runs. */
-function expectedBlocks({ pipe }: Painter, method: LabMethod): number {
+/** Blocks that a run will compute, of one picture and guidance half; all where the method decides as it runs. */
+export function expectedBlocks({ pipe }: Painter, method: LabMethod): number {
   const { depth } = pipe.transformer.config;
   const plan = pipe.plan(samplingOf(method));
   return plan ? countBlocks(plan).computed : (method.timesteps?.length ?? method.numInferenceSteps) * depth;

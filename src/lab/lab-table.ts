@@ -9,7 +9,8 @@ import type { PixelImage } from '../pipelines/image.ts';
 import { psnrAtLatency } from './equal-latency.ts';
 import type { LabMethod } from './lab-method.ts';
 import type { LabBatch } from './lab-run.ts';
-import { meanOf, medianOf } from './spread.ts';
+import type { LabTiming } from './lab-timing.ts';
+import { meanOf, medianOf, type Spread, spreadOf } from './spread.ts';
 
 /** How near the pictures of a method are to others made from the same noise, on average. */
 export interface Nearness {
@@ -35,10 +36,14 @@ export interface LabRow {
   readonly sampler: string;
   readonly numInferenceSteps: number;
   readonly pictures: number;
-  /** Of the sampling loop: the median over the batches. */
+  /** What times are of. */
+  readonly timed: TimedRuns;
+  /** Of the sampling loop: the median over the rounds or batches. */
   readonly secondsPerPicture: number;
-  /** Baseline ÷ this: the median over the batches, each with the baseline's batch beside it. */
+  /** Baseline ÷ this: the median over the rounds or batches, each with the baseline's beside it. */
   readonly latencyRatio: number;
+  /** Of the rounds or batches. */
+  readonly latencyRatios: Spread;
   /** Baseline ÷ this, linears of the blocks alone. */
   readonly macsRatio: number;
   /** Of one picture and both guidance halves. */
@@ -52,10 +57,20 @@ export interface LabRow {
   readonly margin: number | null;
 }
 
+/** The runs that gave a row's times: rounds that were made for them, or the batches of the pictures. */
+export interface TimedRuns {
+  readonly kind: 'rounds' | 'batches';
+  readonly count: number;
+  /** Pictures that ran together; of batches all but the last. */
+  readonly pictures: number;
+}
+
 /** All that a method has made. */
 export interface LabResults {
   readonly method: LabMethod;
   readonly batches: readonly LabBatch[];
+  /** Of its own timing, see `timeLab`. Where each method has some, times are these, else those of the batches. */
+  readonly timings?: readonly LabTiming[] | undefined;
   readonly images: readonly PixelImage[];
   /** Null without a classifier. */
   readonly extracted: ExtractedRows | null;
@@ -79,16 +94,49 @@ export function labTable(results: readonly LabResults[], setting: LabSetting): r
   };
   const [baseline, converged] = [named(setting.baseline), named(setting.converged)];
   const compared = results.filter((one) => one !== converged);
-  const rows = compared.map((one) => rowOf(one, { baseline, converged, uncached: uncachedOf(one, results), setting }));
+  const inRounds = compared.every(({ timings = [] }) => timings.length > 0);
+  const rows = compared.map((one) => {
+    const times = inRounds ? roundTimes(one) : batchTimes(one, baseline);
+    return rowOf(one, { times, baseline, converged, uncached: uncachedOf(one, results), setting });
+  });
   const line = rows.filter((_, i) => !compared[i]?.method.cache).map(pointOf);
   return rows.map((row) => {
-    const uncachedPsnr = psnrAtLatency(line, row.secondsPerPicture);
+    const uncachedPsnr = psnrAtLatency(line, pointOf(row).seconds);
     return { ...row, margin: uncachedPsnr === undefined ? null : row.toConverged.psnr - uncachedPsnr };
   });
 }
 
-function pointOf({ secondsPerPicture, toConverged }: Omit<LabRow, 'margin'>) {
-  return { seconds: secondsPerPicture, psnr: toConverged.psnr };
+/** In baselines, not in seconds: a ratio is of runs side by side, whatever else the machine did later. */
+function pointOf({ latencyRatio, toConverged }: Omit<LabRow, 'margin'>) {
+  return { seconds: 1 / latencyRatio, psnr: toConverged.psnr };
+}
+
+type Times = Pick<LabRow, 'timed' | 'secondsPerPicture' | 'latencyRatio' | 'latencyRatios'>;
+
+function roundTimes({ timings = [] }: LabResults): Times {
+  const ratios = spreadOf(timings.map((one) => one.baselineSeconds / one.samplingSeconds));
+  return {
+    timed: { kind: 'rounds', count: timings.length, pictures: timings[0]?.pictures ?? 1 },
+    secondsPerPicture: medianOf(timings.map((one) => one.samplingSeconds / one.pictures)),
+    latencyRatio: ratios.median,
+    latencyRatios: ratios,
+  };
+}
+
+function batchTimes(one: LabResults, baseline: LabResults): Times {
+  const { batches } = one;
+  const ratios = spreadOf(
+    batches.map(({ first, samplingSeconds }) => {
+      const beside = baseline.batches.find((batch) => batch.first === first);
+      return (beside?.samplingSeconds ?? Number.NaN) / samplingSeconds;
+    }),
+  );
+  return {
+    timed: { kind: 'batches', count: batches.length, pictures: batchLength(one, batches[0]?.first ?? 0) },
+    secondsPerPicture: medianOf(batches.map((batch) => batch.samplingSeconds / batchLength(one, batch.first))),
+    latencyRatio: ratios.median,
+    latencyRatios: ratios,
+  };
 }
 
 /** The uncached run of the same sampler and steps. */
@@ -103,27 +151,22 @@ function uncachedOf({ method }: LabResults, results: readonly LabResults[]): Lab
 }
 
 interface Beside {
+  readonly times: Times;
   readonly baseline: LabResults;
   readonly converged: LabResults;
   readonly uncached: LabResults | null;
   readonly setting: LabSetting;
 }
 
-function rowOf(one: LabResults, { baseline, converged, uncached, setting }: Beside): Omit<LabRow, 'margin'> {
+function rowOf(one: LabResults, { times, baseline, converged, uncached, setting }: Beside): Omit<LabRow, 'margin'> {
   const { method, batches, images } = one;
-  const ratios = batches.map(({ first, samplingSeconds }) => {
-    const beside = baseline.batches.find((batch) => batch.first === first);
-    return (beside?.samplingSeconds ?? Number.NaN) / samplingSeconds;
-  });
-  const perPicture = batches.map(({ samplingSeconds, first }) => samplingSeconds / batchLength(one, first));
   return {
     method: method.name,
     family: method.family,
     sampler: method.sampler,
     numInferenceSteps: method.timesteps?.length ?? method.numInferenceSteps,
     pictures: images.length,
-    secondsPerPicture: medianOf(perPicture),
-    latencyRatio: medianOf(ratios),
+    ...times,
     macsRatio: meanMacs(baseline) / meanMacs(one),
     peakCachedBytes: Math.max(...batches.map((batch) => batch.peakCachedBytes / batchLength(one, batch.first))),
     toUncached: uncached && nearness(images, uncached.images),

@@ -67,6 +67,8 @@ export interface CheckedRun extends Pick<RunDescription, 'guidanceScale' | 'cach
   readonly plan: CachePlan | null;
   /** Whether the cache method does. */
   readonly decidesAsItRuns: boolean;
+  /** Where it does: the steps that it may skip something at. */
+  readonly mayReuse: readonly number[] | null;
   /** The state of a run, fresh: the run disposes it. */
   readonly startCache: () => RunCache;
   readonly samplerName: SamplerName;
@@ -113,6 +115,7 @@ export function checkedRun(setting: RunSetting, options: RunOptions, drawn: Draw
     cache: cache?.name ?? null,
     plan: options.runBlocks ? null : method.plan,
     decidesAsItRuns: method.plan === null,
+    mayReuse: method.mayReuse,
     startCache: method.start,
     sampler,
     samplerName,

@@ -18,6 +18,8 @@ export type { PlanOptions } from './run-defaults.ts';
 export interface RunMethod {
   /** Null where it decides as it runs. */
   readonly plan: CachePlan | null;
+  /** Where it decides as it runs: the steps that it may skip something at. */
+  readonly mayReuse: readonly number[] | null;
   /** The state of a run, fresh. */
   readonly start: () => RunCache;
 }
@@ -43,13 +45,16 @@ function cacheMethod(
   const toClean = cleanMap(scheduler);
   const clean = (step: number) => toClean(setting.timesteps[step] ?? 0);
   if (policy && !isStatic(policy)) {
-    const { keeps, model } = policy.begin(setting); // its options are checked before anything is computed
+    const run = policy.begin(setting); // its options are checked before anything is computed
+    const { keeps, model } = run;
+    const mayReuse = [...setting.timesteps.keys()].filter((step) => run.mayReuse?.(step) ?? step > 0);
     const start = () => new DynamicCache(policy.begin(setting), setting.depth, outputForm(keeps, clean));
-    return { plan: null, start, predictsModel: model !== undefined };
+    return { plan: null, mayReuse, start, predictsModel: model !== undefined };
   }
   const plan = policy ? checkPlan(policy.plan(setting), setting) : uncachedPlan(setting);
   const predictsModel = plan.steps.some(({ reuse }) => reuse.some(({ kind }) => kind === 'model'));
-  return { plan, start: () => new CachedBlocks(plan, outputForm(plan.keeps, clean)), predictsModel };
+  const start = () => new CachedBlocks(plan, outputForm(plan.keeps, clean));
+  return { plan, mayReuse: null, start, predictsModel };
 }
 
 /** What a run's plan is made for. @throws OptionError for an unknown sampler, or steps or timesteps out of range */

@@ -10,7 +10,7 @@ import type { Denoiser } from './guidance.ts';
 import type { RunDescription, RunTimes } from './report.ts';
 import type { CheckedRun, RunOptions, RunSetting } from './run-options.ts';
 import { sample } from './sample.ts';
-import { settingWarnings } from './warnings.ts';
+import { decisionWarnings, settingWarnings } from './warnings.ts';
 
 export interface Painted {
   /** Decoded floats [H,W,3], nominally in [−1,1]. */
@@ -61,7 +61,7 @@ export function describeRun(run: CheckedRun, { cost, counts, ...loaded }: Descri
     cache,
     plan,
     macs: plan ? planCost(plan, cost) : counted,
-    warnings: settingWarnings(cache, plan, samplerName, eta),
+    warnings: [...settingWarnings(cache, plan, samplerName, eta), ...decisionWarnings(run, counts)],
   };
 }
 

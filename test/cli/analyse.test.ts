@@ -51,6 +51,13 @@ describe('analyse', () => {
     expect(cells.map(({ children }) => children.length)).toEqual([9, 9, 9]);
   });
 
+  it('takes timesteps instead of their number', async () => {
+    const json = scratch.path('timesteps.json');
+    expect((await analyse('--class', '1', '--timesteps', '950,400,10', '-o', json)).code).toBe(0);
+    expect(JSON.parse(readFileSync(json, 'utf8')).timesteps).toEqual([950, 400, 10]);
+    expectRefusal(await analyse('--class', '1', '--timesteps', '10,400', '-o', scratch.path('no.json')), /timesteps: /);
+  });
+
   it('gives the same file again, with seed 0 where none is given, whatever the batch up to rounding', async () => {
     const made = async (name: string, ...args: string[]) => {
       const out = scratch.path(name);

@@ -7,6 +7,14 @@ const model = scratch.path('tiny');
 const onModel = ['-m', model, '--backend', 'wasm'];
 const bench = (...args: string[]) => runCli('bench', ...onModel, ...args);
 const quality = (...args: string[]) => runCli('bench', 'quality', ...onModel, ...args);
+const PLAN = {
+  ...{ format: 'delta-dit-cache', version: 1, method: 'tuned' },
+  fingerprint: { sampler: 'deis', timesteps: [950, 600, 300, 20], numInferenceSteps: 4 },
+  plan: {
+    ...{ depth: 3, branches: ['self', 'mlp'], keeps: 'output', predictor: { name: 'taylor', order: 1 } },
+    steps: ['', 'model', 'model', ''],
+  },
+};
 const QUICK = ['--seeds', '3', '--steps', '4', '--reference-steps', '5', '--batch-size', '2'];
 
 beforeAll(async () => {
@@ -55,6 +63,39 @@ describe('bench', () => {
       cache: 'delta-dit',
       environment: { gpu: false, cpus: expect.any(Number), versions: { node: process.versions.node } },
     });
+  });
+
+  it('times a plan of a file beside the same steps without it', async () => {
+    const plan = scratch.path('plan.json');
+    writeFileSync(plan, JSON.stringify(PLAN));
+    const { stdout, code } = await bench('--cache', plan, '--runs', '1', '--json');
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ cache: 'tuned', sampler: 'deis', numInferenceSteps: 4, macsRatio: 2 });
+    expectRefusal(
+      await bench('--cache', plan, '--steps', '5'),
+      /cache tuned: calibrated for another run: steps 4, not 5/,
+    );
+    expectRefusal(
+      await bench('--cache', 'auto'),
+      /cache: 'auto' is the plan that a checkpoint carries, and this one has none/,
+    );
+    expectRefusal(await bench('--cache', 'auto', '--cache-option', 'interval=2'), /--cache auto takes none/);
+  });
+
+  it('takes timesteps', async () => {
+    const { stdout } = await bench('--timesteps', '900,500,100', '--sampler', 'unipc', '--runs', '1', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ numInferenceSteps: 3, sampler: 'unipc' });
+    expectRefusal(await bench('--timesteps', '5,900'), /timesteps: /);
+    expectRefusal(await bench('--timesteps', '900,5', '--steps', '2'), /--timesteps.*cannot be used with.*--steps/);
+    const compared = await quality(
+      ...QUICK.filter((_, i) => i !== 2 && i !== 3),
+      '--timesteps',
+      '900,700,400,20',
+      '--json',
+    );
+    const { numInferenceSteps, methods } = JSON.parse(compared.stdout);
+    expect([numInferenceSteps, methods[0].method]).toEqual([4, '4 steps']);
   });
 
   it('times random weights of a size', async () => {

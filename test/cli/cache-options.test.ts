@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { artifactJson } from '../../src/cache/artifact.ts';
+import { countBlocks } from '../../src/cache/plan.ts';
 import { fora } from '../../src/cache/policies/fora.ts';
 import { isStatic } from '../../src/cache/policy.ts';
 import { CACHE_NAMES, cachePolicy } from '../../src/cli/cache-options.ts';
@@ -89,6 +90,32 @@ describe('--cache of a file', () => {
       expect(drawSite(plan, branch(block, 'self'))).toBe(computed.attn[block]);
       expect(drawSite(plan, branch(block, 'mlp'))).toBe(computed.mlp[block]);
     }
+  });
+
+  it('follows a router as HarmoniCa does, where it is told so', async () => {
+    const { steps, depth } = SCHEDULES.learningToCache;
+    const setting = planSetting(steps, depth);
+    const [learned, harmonica] = [
+      await planOf(ROUTER, [], setting),
+      await planOf(ROUTER, ['method=harmonica'], setting),
+    ];
+    expect((await cachePolicy(ROUTER, ['method=harmonica']))?.name).toBe('harmonica');
+    expect(countBlocks(harmonica).computed).toBeLessThan(countBlocks(learned).computed); // odd steps hold, too
+    await expect(cachePolicy(ROUTER, ['method=ecad'])).rejects.toThrow(
+      /expected learning-to-cache or harmonica, got "ecad"/,
+    );
+    const smooth = file('smooth-again.json', '{"attn":[1,0]}');
+    await expect(cachePolicy(smooth, ['method=harmonica'])).rejects.toThrow(/method: is of a router/);
+  });
+
+  it('reads ECAD’s own JSON', async () => {
+    const all = { attn1: true, attn2: true, ff: true };
+    const schedule = { '000': { '0': all }, '001': { '0': { ...all, attn2: false } } };
+    const json = { cache_schedule: { num_blocks: 1, num_inference_steps: 2, name: 'x', schedule } };
+    const path = file('ecad.json', JSON.stringify(json));
+    const plan = await planOf(path, [], { ...planSetting(2, 1), branches: ['self', 'cross', 'mlp'] });
+    expect(plan.steps[1]!.reuse).toEqual([branch(0, 'cross')]);
+    await expect(cachePolicy(path, ['threshold=1'])).rejects.toThrow(/threshold: .* which was made with one/);
   });
 
   it('gives TeaCache the coefficients of a model, for that model alone', async () => {

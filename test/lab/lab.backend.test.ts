@@ -4,6 +4,7 @@ import { AbortError, OptionError } from '../../src/errors.ts';
 import { cached, type LabMethod, uncached } from '../../src/lab/lab-method.ts';
 import { type LabBatch, type LabOptions, type LabStore, runLab } from '../../src/lab/lab-run.ts';
 import { labTable } from '../../src/lab/lab-table.ts';
+import { type LabTiming, type TimingOptions, timeLab } from '../../src/lab/lab-timing.ts';
 import { psnr } from '../../src/metrics/psnr.ts';
 import type { DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
 import type { PixelImage } from '../../src/pipelines/image.ts';
@@ -87,6 +88,54 @@ describe('runLab', () => {
   });
 });
 
+class KeptTimings {
+  readonly timings: LabTiming[] = [];
+  async add(timing: LabTiming): Promise<void> {
+    this.timings.push(timing);
+  }
+}
+
+describe('timeLab', () => {
+  const compared = METHODS.slice(1);
+  const time = (store: KeptTimings, methods = compared, options: Partial<TimingOptions> = {}) =>
+    timeLab(painter, methods, { pictures: PICTURES, rounds: 2, batchSize: 1, baseline: BASELINE, store, ...options });
+  const inOrder = ({ timings }: KeptTimings) => timings.map(({ round, method }) => `${round} ${method}`);
+
+  it('times every method a round, there and back, each with its baseline, and goes on where it was stopped', async () => {
+    const store = new KeptTimings();
+    const controller = new AbortController();
+    const stop = ({ what }: { what: string }) => what.includes('round 2') && controller.abort();
+    await expect(time(store, compared, { onProgress: stop, signal: controller.signal })).rejects.toThrow(AbortError);
+    expect(store.timings).toHaveLength(4);
+    const progress: number[] = [];
+    await expectNoLeak(() => time(store, compared, { onProgress: ({ done }) => progress.push(done) }));
+    const [first, ...others] = compared.map(({ name }) => name);
+    expect(inOrder(store)).toEqual([
+      ...[first, ...others].map((name) => `0 ${name}`),
+      ...[first, ...others.toReversed()].map((name) => `1 ${name}`),
+    ]);
+    expect(progress.at(-1)).toBeCloseTo(1, 10);
+    for (const { round, pictures, samplingSeconds, baselineSeconds } of store.timings) {
+      const own = store.timings.find((one) => one.round === round && one.method === BASELINE.name);
+      expect([pictures, baselineSeconds]).toEqual([1, own!.samplingSeconds]);
+      expect(samplingSeconds).toBeGreaterThan(0);
+    }
+  });
+
+  it('gives methods that come later a baseline of their own, and times nothing twice', async () => {
+    const store = new KeptTimings();
+    await time(store, [BASELINE], { rounds: 1 });
+    await time(store, [BASELINE, DELTA], { rounds: 1 });
+    expect(inOrder(store)).toEqual([`0 ${BASELINE.name}`, `0 ${DELTA.name}`]);
+    expect(store.timings[1]!.baselineSeconds).not.toBe(store.timings[0]!.samplingSeconds);
+    await time(store, [BASELINE, DELTA], { rounds: 1 });
+    expect(store.timings).toHaveLength(2);
+    await expectCleanFailure(() => time(store, compared, { rounds: 0 }), OptionError, /^rounds: /);
+    await expectCleanFailure(() => time(store, compared, { batchSize: 0 }), OptionError, /^batchSize: /);
+    await expectCleanFailure(() => time(store, compared, { pictures: [] }), OptionError, /^pictures: /);
+  });
+});
+
 describe('labTable', () => {
   const setting = { baseline: BASELINE.name, converged: CONVERGED.name };
 
@@ -128,6 +177,29 @@ describe('labTable', () => {
     const decibels = rows.map(({ toConverged }) => toConverged.psnr);
     expect(rows[2]!.margin).toBeCloseTo(decibels[2]! - (decibels[0]! + decibels[1]!) / 2, 10); // half way in log time
     expect(rows[0]!.margin).toBe(0);
+  });
+
+  it('takes times of rounds where all methods have some, else those of the batches', async () => {
+    const store = new Kept();
+    await run(store);
+    const results = store.results();
+    const timed = results.map((one, i) => ({
+      ...one,
+      timings: [1, 2, 4].map((load, round) => ({
+        ...{ method: one.method.name, round, pictures: 2 },
+        ...{ samplingSeconds: load * (i + 1), baselineSeconds: load * 2 },
+      })),
+    }));
+    const rows = labTable(timed, setting);
+    expect(rows.map(({ latencyRatio }) => latencyRatio)).toEqual([2 / 2, 2 / 3, 2 / 4, 2 / 5]);
+    expect(rows.map(({ secondsPerPicture }) => secondsPerPicture)).toEqual([2, 3, 4, 5]); // the median load, 2 pictures
+    expect(rows[1]!.timed).toEqual({ kind: 'rounds', count: 3, pictures: 2 });
+    expect(rows[1]!.latencyRatios.spread).toBe(0);
+    const [, ...some] = timed.toReversed();
+    const batches = labTable([...some, results.at(-1)!], setting);
+    expect(batches.map((row) => row.timed)).toEqual(
+      Array.from({ length: 4 }, () => ({ kind: 'batches', count: 2, pictures: 2 })),
+    );
   });
 
   it('needs the methods that it compares with', () => {

@@ -1,5 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
+import { easyCache } from '../../src/cache/policies/easy-cache.ts';
+import { teaCache } from '../../src/cache/policies/tea-cache.ts';
+import type { CachePolicy } from '../../src/cache/policy.ts';
 import { OptionError } from '../../src/errors.ts';
 import { type DiTGenerateOptions, DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
 import type { StepEvent } from '../../src/pipelines/sample.ts';
@@ -90,6 +93,16 @@ describe('DiTPipeline.generate with a sampler', () => {
       expect(await warnings(quiet)).toEqual([]);
     }
     expect(await warnings({ cache: deltaDiT({ interval: 1 }), sampler: 'ddpm' })).toEqual([]);
+  });
+
+  it('warns of a method whose decisions all fall alike', async () => {
+    const warnings = async (cache: CachePolicy, numInferenceSteps: number) =>
+      (await pipe.generate({ ...QUICK, cache, numInferenceSteps })).report.warnings;
+    expect(pipe.describe({ ...QUICK, cache: easyCache(), numInferenceSteps: 10 }).warnings).toEqual([
+      expect.stringContaining('cache easycache: nothing is cached in 10 steps'),
+    ]);
+    expect(await warnings(teaCache({ threshold: 0 }), 5)).toEqual([expect.stringContaining('nothing was cached')]);
+    expect(await warnings(teaCache({ threshold: 1e9 }), 5)).toEqual([expect.stringContaining('all 3 steps')]);
   });
 
   it("takes the sampler that the checkpoint's scheduler means, with its settings", async () => {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '../../checkpoint/process-alive.ts';
 import { ADDON_PATH } from './setup-compile.ts';
 import type { NativeRecipe, Wheel } from './setup-wheels.ts';
 
@@ -56,7 +57,7 @@ export async function makeWorkFolder({ root }: NativeCache): Promise<string> {
   await mkdir(root, { recursive: true });
   const prefix = `${UNFINISHED}${hostname()}-`;
   for (const entry of await readdir(root)) {
-    if (entry.startsWith(prefix) && !isRunning(Number.parseInt(entry.slice(prefix.length), 10))) {
+    if (entry.startsWith(prefix) && !isAlive(Number.parseInt(entry.slice(prefix.length), 10))) {
       await rm(join(root, entry), { recursive: true, force: true });
     }
   }
@@ -86,13 +87,4 @@ export async function discard(cache: NativeCache): Promise<void> {
 
 function defaultCacheDir(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'delta-dit');
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

@@ -69,11 +69,14 @@ class AdaCacheRun implements DynamicRun {
     private readonly numSteps: number,
   ) {}
 
+  mayReuse(step: number): boolean {
+    return step > 0 && step < this.numSteps - 2;
+  }
+
   async blocks(step: number, pass: BlockPass): Promise<void> {
-    const isForced = step === 0 || step >= this.numSteps - 2;
     const reuse = Array.from({ length: pass.rowCount }, (_, row) => {
       const { computed, rate } = this.rows[row] ?? { computed: -1, rate: 1 };
-      return !isForced && step !== computed + rate;
+      return this.mayReuse(step) && step !== computed + rate;
     });
     const saw = (added: tf.Tensor3D, rows: readonly number[]) => watch(pass.kept, added, rows);
     await pass.span(pass.depth, reuse, { block: this.watchedBlock, branch: 'self', saw });

@@ -76,6 +76,10 @@ class FirstBlocksRun implements DynamicRun {
     this.predictor = options.predictor;
   }
 
+  mayReuse(step: number): boolean {
+    return step >= Math.max(1, this.options.warmUpSteps);
+  }
+
   async blocks(step: number, pass: BlockPass): Promise<void> {
     const { firstBlocks, lastBlocks } = this.options;
     const entry = pass.tokens.clone();
@@ -92,9 +96,9 @@ class FirstBlocksRun implements DynamicRun {
   }
 
   private async decide(step: number, pass: BlockPass, added: tf.Tensor3D): Promise<boolean[]> {
-    const { threshold, warmUpSteps, maxCachedSteps, maxConsecutive } = this.options;
+    const { threshold, maxCachedSteps, maxConsecutive } = this.options;
     const before = pass.kept.get('first blocks');
-    const changes = before && step >= warmUpSteps ? await readRows(relativeChange(added, before)) : [];
+    const changes = before && this.mayReuse(step) ? await readRows(relativeChange(added, before)) : [];
     this.signals.push(changes);
     return Array.from({ length: pass.rowCount }, (_, row) => {
       const [cached, consecutive] = [this.cached[row] ?? 0, this.consecutive[row] ?? 0];

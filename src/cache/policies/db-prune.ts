@@ -68,6 +68,10 @@ class DBPruneRun implements DynamicRun {
 
   constructor(private readonly options: Pruning) {}
 
+  mayReuse(step: number): boolean {
+    return step >= Math.max(1, this.options.warmUpSteps);
+  }
+
   async blocks(step: number, pass: BlockPass): Promise<void> {
     const seen: number[][] = Array.from({ length: pass.rowCount }, () => []);
     while (pass.position < pass.depth) {
@@ -81,7 +85,7 @@ class DBPruneRun implements DynamicRun {
   private async passBlock(step: number, pass: BlockPass, seen: readonly number[][]): Promise<void> {
     const name = `input of block ${pass.position}`;
     const before = pass.kept.get(name);
-    const looks = before && this.options.threshold > 0 && step >= this.options.warmUpSteps;
+    const looks = before && this.options.threshold > 0 && this.mayReuse(step);
     const changes = looks ? await readRows(relativeChange(pass.tokens, before)) : undefined;
     const reuse = seen.map((ofRow, row) => {
       const change = changes?.[row] ?? Number.POSITIVE_INFINITY;

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { splitRows } from '../../ops/rows.ts';
+import { AccumulatedChange } from '../accumulated-change.ts';
 import type { DynamicRun, ModelPass } from '../dynamic.ts';
 import { checkCount, checkNumber } from '../option-checks.ts';
 import type { DynamicPolicy } from '../policy.ts';
@@ -38,22 +39,27 @@ class EasyCacheRun implements DynamicRun {
   readonly keeps = 'delta';
   readonly predictor = { name: 'hold' } as const;
   readonly signals: number[][] = [];
-  private accumulated: number[] = [];
+  private readonly accumulated: AccumulatedChange;
 
   constructor(
-    private readonly threshold: number,
+    threshold: number,
     private readonly warmUpSteps: number,
     private readonly lastStep: number,
-  ) {}
+  ) {
+    this.accumulated = new AccumulatedChange(threshold);
+  }
+
+  /** The rate is known after two computed steps. */
+  mayReuse(step: number): boolean {
+    return step >= Math.max(2, this.warmUpSteps) && step < this.lastStep;
+  }
 
   async model(step: number, pass: ModelPass): Promise<void> {
     const { kept, latents, rowCount } = pass;
-    const expected = step >= this.warmUpSteps && step < this.lastStep ? expectedChange(kept, latents) : undefined;
+    const expected = this.mayReuse(step) ? expectedChange(kept, latents) : undefined;
     const changes = expected ? await readRows(expected) : [];
     this.signals.push(changes);
-    const sums = changes.map((change, row) => (this.accumulated[row] ?? 0) + change);
-    const reuse = Array.from({ length: rowCount }, (_, row) => (sums[row] ?? Infinity) < this.threshold);
-    this.accumulated = reuse.map((reused, row) => (reused ? (sums[row] ?? 0) : 0));
+    const reuse = this.accumulated.reuse(changes, rowCount);
     kept.put('latents', latents);
     learn(kept, latents, await pass.run(reuse), splitRows(reuse).no);
   }

@@ -19,31 +19,50 @@ export interface LearningToCacheOptions {
  * DiT/models/dynamic_models.py): counting down to 0, odd steps are full; at even ones a branch is held where the sigmoid
  * of its score does not exceed θ. The first step is full.
  */
-export function learningToCache(scores: RouterScores, { threshold = 0.1 }: LearningToCacheOptions = {}): StaticPolicy {
+export function learningToCache(scores: RouterScores, options: LearningToCacheOptions = {}): StaticPolicy {
+  return routed('learning-to-cache', scores, options, (count) => count % 2 === 1);
+}
+
+/**
+ * HarmoniCa (arXiv 2410.01723; `load_ranking` and `forward` of github.com/ModelTC/HarmoniCa, models/dynamic_models.py):
+ * a router in the file of Learning-to-Cache, trained with what it does to the picture, and followed at every step but the
+ * first: a branch is held where the sigmoid of its score does not exceed θ. The authors publish no router; θ = 0.1 is
+ * their README's.
+ */
+export function harmoniCa(scores: RouterScores, options: LearningToCacheOptions = {}): StaticPolicy {
+  return routed('harmonica', scores, options, () => false);
+}
+
+/** @param isFull of a step, counted down to 0 */
+function routed(
+  name: string,
+  scores: RouterScores,
+  { threshold = 0.1 }: LearningToCacheOptions,
+  isFull: (count: number) => boolean,
+): StaticPolicy {
   return {
-    name: 'learning-to-cache',
+    name,
     madeFor: { numInferenceSteps: scores.length },
     plan: (setting: PlanSetting) => {
-      const { numInferenceSteps, depth, branches } = setting;
+      const { numInferenceSteps } = setting;
       const sites = branchSites(setting);
-      const isOfModel = branches.join() === 'self,mlp' && scores.every(({ length }) => length === sites.length);
-      if (scores.length !== numInferenceSteps || !isOfModel) {
-        throw new OptionError(
-          `cache learning-to-cache: a router of ${scores.length} steps and ${scores[0]?.length ?? 0} sites; this run has ${numInferenceSteps} steps, and a model of ${depth} blocks of ${branches.join(', ')}; take the router of this model and as many steps`,
-        );
-      }
-      return planReuse({
-        ...setting,
-        keeps: 'output',
-        reuseAt: (step) => {
-          const count = numInferenceSteps - 1 - step;
-          if (step === 0 || count % 2 === 1) return [];
-          const row = scores[count] ?? [];
-          return sites.filter((_, i) => sigmoid(row[i] ?? 0) <= threshold);
-        },
-      });
+      checkFits(name, scores, setting);
+      const held = (row: readonly number[]) => sites.filter((_, i) => sigmoid(row[i] ?? 0) <= threshold);
+      const reuseAt = (step: number) => {
+        const count = numInferenceSteps - 1 - step;
+        return step === 0 || isFull(count) ? [] : held(scores[count] ?? []);
+      };
+      return planReuse({ ...setting, keeps: 'output', reuseAt });
     },
   };
+}
+
+function checkFits(name: string, scores: RouterScores, { numInferenceSteps, depth, branches }: PlanSetting): void {
+  const isOfModel = branches.join() === 'self,mlp' && scores.every(({ length }) => length === 2 * depth);
+  if (scores.length === numInferenceSteps && isOfModel) return;
+  throw new OptionError(
+    `cache ${name}: a router of ${scores.length} steps and ${scores[0]?.length ?? 0} sites; this run has ${numInferenceSteps} steps, and a model of ${depth} blocks of ${branches.join(', ')}; take the router of this model and as many steps`,
+  );
 }
 
 function sigmoid(x: number): number {

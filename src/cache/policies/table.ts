@@ -7,6 +7,12 @@ import type { StaticPolicy } from '../policy.ts';
  * A schedule from a file: what SmoothCache, Learning-to-Cache, HarmoniCa, ECAD, ProCache, MagCache, FEB-Cache and a
  * tuner find is which sites each step reuses, and nothing else at run time.
  *
+ * What others publish is read as it is where it is public: `smoothCache`, `learningToCache`, `harmoniCa` (no router of its
+ * own is published) and `ecad`. MagCache publishes ratios of its video and FLUX models inside its code, which say nothing
+ * of a DiT or a PixArt: "delta-dit calibrate" measures them. Of ProCache and FEB-Cache no code or schedule was found; write
+ * theirs as this artifact (`artifactJson`): a step a line, by the sites that it reuses. FEB-Cache's rescaling of the noise
+ * and ProCache's partly computed tokens are no schedules, and left out.
+ *
  * Steps, sampler and guidance that a caller leaves open are those of the run that the artifact was made for; its `plan`
  * throws an OptionError where the run differs from it.
  */

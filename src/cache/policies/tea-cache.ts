@@ -1,4 +1,5 @@
 import { OptionError } from '../../errors.ts';
+import { AccumulatedChange } from '../accumulated-change.ts';
 import type { BlockPass, DynamicRun } from '../dynamic.ts';
 import { checkNumber } from '../option-checks.ts';
 import type { DynamicPolicy } from '../policy.ts';
@@ -37,31 +38,35 @@ class TeaCacheRun implements DynamicRun {
   readonly keeps = 'delta';
   readonly predictor = { name: 'hold' } as const;
   readonly signals: number[][] = [];
-  private accumulated: number[] = [];
+  private readonly accumulated: AccumulatedChange;
 
   constructor(
-    private readonly threshold: number,
+    threshold: number,
     private readonly coefficients: readonly number[],
     private readonly lastStep: number,
-  ) {}
+  ) {
+    this.accumulated = new AccumulatedChange(threshold);
+  }
+
+  mayReuse(step: number): boolean {
+    return step > 0 && step < this.lastStep;
+  }
 
   async blocks(step: number, pass: BlockPass): Promise<void> {
     const changes = await this.changes(step, pass);
-    this.signals.push(changes ?? []);
-    const sums = changes?.map((change, row) => (this.accumulated[row] ?? 0) + this.rescaled(change));
-    const reuse = Array.from({ length: pass.rowCount }, (_, row) => (sums?.[row] ?? Infinity) < this.threshold);
-    this.accumulated = reuse.map((reused, row) => (reused ? (sums?.[row] ?? 0) : 0));
-    await pass.span(pass.depth, reuse);
+    this.signals.push(changes);
+    const rescaled = changes.map((change) => this.rescaled(change));
+    await pass.span(pass.depth, this.accumulated.reuse(rescaled, pass.rowCount));
   }
 
-  /** Of each row since the step before; undefined where the step is computed whatever they are. */
-  private async changes(step: number, pass: BlockPass): Promise<number[] | undefined> {
+  /** Of each row since the step before; empty where the step is computed whatever they are. */
+  private async changes(step: number, pass: BlockPass): Promise<number[]> {
     const input = pass.modulatedInput();
     try {
       const before = pass.kept.get('modulated input');
-      const change = before && step < this.lastStep ? relativeChange(input, before) : undefined;
+      const change = before && this.mayReuse(step) ? relativeChange(input, before) : undefined;
       pass.kept.put('modulated input', input);
-      return change && (await readRows(change));
+      return change ? await readRows(change) : [];
     } finally {
       input.dispose();
     }

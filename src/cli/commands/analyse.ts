@@ -9,7 +9,7 @@ import {
   type SamplerName,
   type SubjectKind,
 } from '../../index.ts';
-import { finiteNumber, wholeNumber } from '../arguments.ts';
+import { finiteNumber, timestepsOption, wholeNumber } from '../arguments.ts';
 import { analysisJson, analysisSummary } from '../delta-report.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { type LabSubjectOptions, labSubjects, warnOfTruncation, withLabSubjects } from '../lab-subjects.ts';
@@ -27,6 +27,7 @@ interface AnalyseCliOptions extends LabSubjectOptions {
   readonly seed?: readonly number[];
   readonly count: number;
   readonly steps?: number;
+  readonly timesteps?: readonly number[];
   readonly cfgScale?: number;
   readonly guidanceScale?: number;
   readonly sampler?: SamplerName;
@@ -52,6 +53,7 @@ export function analyseCommand(): Command {
     .option('-s, --seed <n>', 'noise; several are averaged, −1 is random (default: 0)', numbers)
     .option('--count <n>', 'seeds of each class or prompt, counting up', wholeNumber, 1)
     .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50, of a PixArt 20)', wholeNumber)
+    .addOption(timestepsOption())
     .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, of a PixArt 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .addOption(new Option('--sampler <name>', 'default: the checkpoint’s, else ddim').choices([...SAMPLER_NAMES]))
@@ -97,7 +99,7 @@ async function analyseBlocks(
   options: AnalyseCliOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { steps: numInferenceSteps, sampler, eta, cachedBlocks, batchSize, output, svg } = options;
+  const { steps: numInferenceSteps, timesteps, sampler, eta, cachedBlocks, batchSize, output, svg } = options;
   const guidanceScale = options.cfgScale ?? options.guidanceScale;
   const guided = guidanceScale === undefined || guidanceScale > 1;
   const { width, height } = options;
@@ -106,7 +108,7 @@ async function analyseBlocks(
   const progress = options.quiet ? undefined : new ProgressLine('Analysing');
   try {
     const analysis = await analyseDeltas(painter, {
-      ...{ pictures, numInferenceSteps, guidanceScale, sampler, eta, cachedBlocks, batchSize, signal },
+      ...{ pictures, numInferenceSteps, timesteps, guidanceScale, sampler, eta, cachedBlocks, batchSize, signal },
       onProgress: ({ done, what }) => progress?.update(done, what),
     });
     progress?.end();

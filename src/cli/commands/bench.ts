@@ -8,10 +8,10 @@ import {
   SAMPLER_NAMES,
   type SamplerName,
 } from '../../index.ts';
-import { appended, finiteNumber, wholeNumber } from '../arguments.ts';
+import { appended, finiteNumber, timestepsOption, wholeNumber } from '../arguments.ts';
 import { benchEnvironment, environmentLine } from '../bench-environment.ts';
 import { latencyTable, qualityTable } from '../bench-tables.ts';
-import { CACHE_NAMES, cachePolicy } from '../cache-options.ts';
+import { CACHE_NAMES, wantedCache } from '../cache-options.ts';
 import { labelledSheet } from '../demo-sheet.ts';
 import { withInterrupt } from '../interrupt.ts';
 import { warnOfTruncation, withLabSubjects } from '../lab-subjects.ts';
@@ -27,6 +27,7 @@ import { blockCommand, modelCommand } from './bench-speed.ts';
 
 interface BenchOptions extends BenchedOptions {
   readonly steps?: number;
+  readonly timesteps?: readonly number[];
   readonly sampler?: SamplerName;
   readonly json?: boolean;
 }
@@ -67,7 +68,7 @@ function latencyCommand(): Command {
       ).conflicts(['model', 'class', 'prompt', 'promptFile', 'negativePrompt']),
     )
     .option('--runs <n>', 'pairs of an uncached and a cached run', wholeNumber, 3)
-    .option('--cache <method>', CACHE_NAMES.join(', '), 'delta-dit')
+    .option('--cache <method>', `${CACHE_NAMES.join(', ')}, auto or a file, as generate takes it`, 'delta-dit')
     .option('--cache-option <k=v,…>', 'of the method, such as interval=2,cachedBlocks=21 or budget=0.625', appended, [])
     .action((options: LatencyCliOptions) => withInterrupt((signal) => latency(options, signal)));
 }
@@ -92,6 +93,7 @@ function qualityCommand(): Command {
 function withBenchOptions(command: Command, batchSize: number): Command {
   return withLabSubjects(withModelOptions(command), 'class by name or number (default: all in turn)')
     .option('--steps <n>', 'sampling steps (default: the checkpoint’s, else 50, of a PixArt 20)', wholeNumber)
+    .addOption(timestepsOption())
     .option('--cfg-scale <x>', 'guidance scale (default: the checkpoint’s, else 4, of a PixArt 4.5)', finiteNumber)
     .option('--guidance-scale <x>', 'the same', finiteNumber)
     .addOption(new Option('--sampler <name>', 'default: the checkpoint’s, else ddim').choices([...SAMPLER_NAMES]))
@@ -100,15 +102,16 @@ function withBenchOptions(command: Command, batchSize: number): Command {
 }
 
 async function latency(options: LatencyCliOptions, signal: AbortSignal): Promise<void> {
-  const cache = await cachePolicy(options.cache, options.cacheOption);
+  const cache = await wantedCache(options.cache, options.cacheOption);
   if (!cache) throw new OptionError('--cache none: only a method can be timed against the uncached model; name one');
   if (options.runs < 1) throw new OptionError(`--runs: expected at least 1, got ${options.runs}`);
-  const { steps: numInferenceSteps, sampler, runs, batchSize, size, quiet, json } = options;
+  const { steps: numInferenceSteps, timesteps, sampler, runs, batchSize, size, quiet, json } = options;
   const { painter, kind, subjects } = await openBenched(options, size);
   const progress = quiet ? undefined : new ProgressLine('Timing');
   try {
     const report = await benchLatency(painter, {
-      ...{ subjects, numInferenceSteps, guidanceScale: guidanceOf(options), sampler, cache, runs, batchSize, signal },
+      ...{ subjects, numInferenceSteps, timesteps, guidanceScale: guidanceOf(options), sampler, cache },
+      ...{ runs, batchSize, signal },
       onProgress: ({ done, what }) => progress?.update(done, what),
     }).finally(() => progress?.end());
     warnOfTruncation(report, options);
@@ -149,11 +152,11 @@ async function compared(
   options: QualityCliOptions,
   signal: AbortSignal,
 ): Promise<{ report: QualityReport; rows: SheetRows }> {
-  const { steps: numInferenceSteps, referenceSteps, sampler, batchSize, quiet } = options;
+  const { steps: numInferenceSteps, timesteps, referenceSteps, sampler, batchSize, quiet } = options;
   const seeds = Array.from({ length: options.seeds }, (_, i) => i);
   const progress = quiet ? undefined : new ProgressLine('Comparing');
   const rows = new Map<string, readonly PixelImage[]>();
-  const sampling = { numInferenceSteps, guidanceScale: guidanceOf(options), sampler };
+  const sampling = { numInferenceSteps, timesteps, guidanceScale: guidanceOf(options), sampler };
   const report = await benchQuality(painter, {
     ...{ seeds, subjects, ...sampling, referenceSteps, batchSize, signal },
     onProgress: ({ done, what }) => progress?.update(done, what),

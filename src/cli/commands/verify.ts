@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
-import { CheckpointError, verifyCheckpoint } from '../../index.ts';
+import { CACHE_PLAN_NAME } from '../../checkpoint/manifest.ts';
+import { CheckpointError, openCheckpoint, parseArtifact, verifyCheckpoint } from '../../index.ts';
 import { findModel } from '../find-model.ts';
 import { ProgressLine } from '../progress.ts';
 
@@ -29,7 +32,20 @@ async function verify(folder: string): Promise<void> {
       );
     }
     console.log('Everything is as the manifest says.');
+    if (existsSync(join(path, CACHE_PLAN_NAME))) console.log(await planLine(path));
   } finally {
     progress.end();
   }
+}
+
+/** @throws FormatError for a damaged plan; CheckpointError for one that was made for other weights */
+async function planLine(path: string): Promise<string> {
+  const { cachePlan = '', sha256, close } = await openCheckpoint(path);
+  await close();
+  const where = join(path, CACHE_PLAN_NAME);
+  const { method, fingerprint } = parseArtifact(where, cachePlan);
+  const { sha256: made, sampler, numInferenceSteps } = fingerprint;
+  if (made && [...made].sort().join() !== [...sha256].sort().join())
+    throw new CheckpointError(`${where}: made for other weights; make it again with "delta-dit tune", or remove it`);
+  return `${CACHE_PLAN_NAME}: ${method}, ${numInferenceSteps} steps of ${sampler}, made for these weights.`;
 }

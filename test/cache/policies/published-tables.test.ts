@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { checkPlan, countBlocks } from '../../../src/cache/plan.ts';
-import { learningToCache } from '../../../src/cache/policies/learning-to-cache.ts';
+import { ecad, isEcadSchedule, parseEcadSchedule } from '../../../src/cache/policies/ecad.ts';
+import { harmoniCa, learningToCache } from '../../../src/cache/policies/learning-to-cache.ts';
 import {
   isSmoothCacheSchedule,
   parseSmoothCacheSchedule,
@@ -88,5 +91,84 @@ describe('routers of Learning-to-Cache', () => {
       planSetting(steps, 2, ['self', 'cross', 'mlp']),
     ])
       expect(() => learningToCache(scores).plan(other)).toThrow(/a router of 10 steps and 6 sites; this run has/);
+  });
+});
+
+describe('routers of HarmoniCa', () => {
+  const setting = planSetting(4, 2);
+  const [low, high] = [-9, 9];
+  // the first row is of the last step
+  const scores = [
+    [low, low, high, high],
+    [low, high, high, high],
+    [high, high, low, high],
+    [low, low, low, low],
+  ];
+
+  it('are followed at every step but the first', () => {
+    const plan = checkPlan(harmoniCa(scores).plan(setting), setting);
+    const drawn = [0, 1].flatMap((block) => [
+      drawSite(plan, branch(block, 'self')),
+      drawSite(plan, branch(block, 'mlp')),
+    ]);
+    expect(drawn).toEqual(['##..', '###.', '#.##', '####']);
+    expect(harmoniCa(scores).name).toBe('harmonica');
+    expect(() => harmoniCa(scores).plan(planSetting(5, 2))).toThrow(
+      /^cache harmonica: a router of 4 steps and 4 sites/,
+    );
+  });
+});
+
+describe('schedules of ECAD', () => {
+  type Drawn = Readonly<Record<'attn1' | 'attn2' | 'ff', readonly string[]>>;
+  const published: Readonly<Record<string, Drawn>> = JSON.parse(
+    readFileSync(join(__dirname, '../../fixtures/ecad.json'), 'utf8'),
+  );
+  /** As `CacheSchedule.to_json` writes it. */
+  const written = ({ attn1, attn2, ff }: Drawn, steps = 20) => ({
+    cache_schedule: {
+      ...{ num_blocks: attn1.length, num_inference_steps: steps, name: 'a', attributes: {} },
+      schedule: Object.fromEntries(
+        Array.from({ length: steps }, (_, step) => [
+          String(step).padStart(3, '0'),
+          Object.fromEntries(
+            attn1.map((_, block) => {
+              const isComputed = (drawn: readonly string[]) => drawn[block]![step] === '#';
+              return [block, { attn1: isComputed(attn1), attn2: isComputed(attn2), ff: isComputed(ff) }];
+            }),
+          ),
+        ]),
+      ),
+    },
+    ...{ config: {}, metrics: {} },
+  });
+  const setting = { ...planSetting(20, 28), branches: ['self', 'cross', 'mlp'] as const };
+
+  it.each([
+    ['ours_fast', 598],
+    ['ours_faster', 405],
+    ['ours_fastest', 324],
+  ])('%s computes what it says, and all of step 0', (name, count) => {
+    const drawn = published[name]!;
+    const sites = [drawn.attn1, drawn.attn2, drawn.ff].flat();
+    expect(sites.join('').replaceAll('.', '')).toHaveLength(count);
+    const plan = checkPlan(ecad(parseEcadSchedule('file', written(drawn))).plan(setting), setting);
+    for (let block = 0; block < 28; block++) {
+      const run = (['self', 'cross', 'mlp'] as const).map((one) => drawSite(plan, branch(block, one)));
+      expect(run).toEqual([drawn.attn1, drawn.attn2, drawn.ff].map((of) => `#${of[block]!.slice(1)}`));
+    }
+  });
+
+  it('are told from other JSON, checked, and of a PixArt of their size', () => {
+    const json = written(published.ours_fast!);
+    expect([isEcadSchedule(json), isEcadSchedule({ attn: [1] })]).toEqual([true, false]);
+    const schedule = ecad(parseEcadSchedule('file', json));
+    expect(schedule.madeFor).toEqual({ numInferenceSteps: 20 });
+    for (const other of [planSetting(20, 28), { ...setting, depth: 27 }, { ...setting, numInferenceSteps: 19 }])
+      expect(() => schedule.plan(other)).toThrow(OptionError);
+    const { '007': _, ...rest } = json.cache_schedule.schedule;
+    const without = { cache_schedule: { ...json.cache_schedule, schedule: rest } };
+    expect(() => parseEcadSchedule('file', without)).toThrow(/file: says nothing of block 0 at step 7/);
+    expect(() => parseEcadSchedule('file', { cache_schedule: { num_blocks: 2 } })).toThrow(FormatError);
   });
 });

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import {
+  type FeatureExtractor,
+  frontierFigure,
+  judgeClaims,
+  type LabGrid,
+  type LabResults,
+  type LabRow,
+  labelsOf,
+  labTable,
+  type Painter,
+  type PaperModel,
+  planFigure,
+  samplingOf,
+  type WantedSubject,
+} from '../index.ts';
+import { type BenchEnvironment, benchEnvironment } from './bench-environment.ts';
+import { slug } from './lab-folder.ts';
+import { type LabHead, labReport } from './lab-report.ts';
+import { writeWhole } from './pictures.ts';
+
+/** What a laboratory's table is of. */
+export interface MadeLab {
+  readonly grid: LabGrid;
+  /** One a picture. */
+  readonly subjects: readonly string[];
+  readonly guidanceScale: number;
+  /** Of the classifier; undefined without one. */
+  readonly labels: FeatureExtractor['labels'] | undefined;
+  readonly timedOn: BenchEnvironment | null;
+}
+
+/** Writes table.json, table.md and the plots. @returns the table as JSON, and how many plots there are */
+export async function writeLabOutput(
+  painter: Painter,
+  { grid, subjects, guidanceScale, labels, timedOn }: MadeLab,
+  results: readonly LabResults[],
+  { out, plots }: { readonly out: string; readonly plots: boolean },
+): Promise<{ readonly json: string; readonly plots: number }> {
+  const [baseline, converged] = [grid.baseline.name, grid.converged.name];
+  const wanted = labels && subjects.map((subject) => labelsOf(wantedOf(painter, subject), labels));
+  const rows = labTable(results, { baseline, converged, wanted });
+  const figures = plots ? await drawn(painter, grid, rows, out) : [];
+  const head: LabHead = {
+    ...{ title: `Laboratory: ${painter.pipe.name}`, command: `delta-dit ${process.argv.slice(2).join(' ')}` },
+    ...{ environment: await benchEnvironment(), timedOn: rows[0]?.timed.kind === 'rounds' ? timedOn : null },
+    ...{ pictures: subjects.length, guidanceScale, baseline, converged },
+  };
+  const { depth } = painter.pipe.transformer.config;
+  const { sampler, numInferenceSteps } = grid.compared;
+  const claims = judgeClaims(rows, { model: paperModelOf(painter, sampler), sampler, numInferenceSteps, depth });
+  const json = `${JSON.stringify({ ...head, rows, claims }, null, 1)}\n`;
+  await writeWhole(join(out, 'table.json'), Buffer.from(json));
+  await writeWhole(join(out, 'table.md'), Buffer.from(labReport(head, rows, claims, figures)));
+  return { json, plots: figures.length };
+}
+
+/** The paper's model of the same kind. */
+function paperModelOf({ pipe }: Painter, sampler: string): PaperModel {
+  if ('labels' in pipe) return 'DiT-XL';
+  return sampler === 'lcm' ? 'PixArt-α-LCM' : 'PixArt-α';
+}
+
+function wantedOf({ pipe }: Painter, subject: string): WantedSubject {
+  if (!('labels' in pipe)) return { kind: 'prompt', text: subject };
+  return { kind: 'class', text: pipe.labels[Number(subject)] ?? subject };
+}
+
+/** The names of the files that were written. */
+async function drawn({ pipe }: Painter, { methods }: LabGrid, rows: readonly LabRow[], out: string): Promise<string[]> {
+  const figures = new Map<string, string>();
+  for (const question of ['converged', 'uncached'] as const)
+    figures.set(`frontier-${question}.svg`, await frontierFigure(question, rows));
+  for (const { name, cache, ...setting } of methods) {
+    const plan = cache && pipe.plan({ ...samplingOf(setting), cache });
+    if (plan) figures.set(`plan-${slug(name)}.svg`, await planFigure(name, plan));
+  }
+  for (const [name, svg] of figures) await writeWhole(join(out, name), Buffer.from(svg));
+  return [...figures.keys()];
+}
