@@ -119,7 +119,10 @@ describe('lab', () => {
     expect(converged).toBe('ddim, 6 steps');
     expect(rows.map(({ method }: Row) => method)).toContain('delta-dit, ddim, 4 steps');
     expect(existsSync(join(student, 'ddim-6-steps'))).toBe(false);
-    expectRefusal(await from(out, '--seeds', '2', '--out', scratch.path('fewer')), /lab: has other subjects than this laboratory/);
+    expectRefusal(
+      await from(out, '--seeds', '2', '--out', scratch.path('fewer')),
+      /lab: has other subjects than this laboratory/,
+    );
     expectRefusal(await from(scratch.path('nothing')), /nothing: is no folder of a laboratory/);
   });
 
