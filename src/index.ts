@@ -343,7 +343,19 @@ export {
   type PromptSettings,
   promptPainter,
 } from './pipelines/painter.ts';
+export {
+  type ClassSettings,
+  MAX_PICTURES,
+  type PromptStoredSettings,
+  parsePictureSettings,
+  SETTINGS_KEYWORD,
+  type StoredSettings,
+  settingsOfFormat,
+  storedLayout,
+} from './pipelines/picture-settings.ts';
+export { pictureTexts } from './pipelines/picture-texts.ts';
 export { PIXART_DEFAULTS, type PixArtGenerateOptions, type PixArtResult } from './pipelines/pixart-pipeline.ts';
+export { encodePng, insertPngText, readPngText } from './pipelines/png.ts';
 export {
   type EncoderIdentity,
   type PromptEmbeds,
