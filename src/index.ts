@@ -155,8 +155,10 @@ export {
   type CachePlan,
   countBlocks,
   drawPlan,
+  type PlanCell,
   type PlanSetting,
   type PlanStep,
+  planCells,
   uncachedPlan,
 } from './cache/plan.ts';
 export { type PlanJson, planFromJson, planToJson } from './cache/plan-json.ts';
@@ -203,7 +205,13 @@ export type {
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
 export type { CacheCounts, RunCache } from './cache/run-cache.ts';
 export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
-export { planDeltaDiT, planStages } from './cache/stage-planner.ts';
+export {
+  defaultCachedBlocks,
+  defaultInterval,
+  defaultStageBound,
+  planDeltaDiT,
+  planStages,
+} from './cache/stage-planner.ts';
 export type { ByteSource } from './checkpoint/byte-source.ts';
 export type { WeightDtype } from './checkpoint/hold.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
@@ -296,7 +304,14 @@ export {
 } from './models/block.ts';
 export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
 export type { DiTCheckpoint } from './models/dit-checkpoint.ts';
-export { DIT_SIZES, type DiTConfig, ditCost, type ModelCost, type Numerics } from './models/dit-config.ts';
+export {
+  DIT_BRANCHES,
+  DIT_SIZES,
+  type DiTConfig,
+  ditCost,
+  type ModelCost,
+  type Numerics,
+} from './models/dit-config.ts';
 export { ImageClassifier } from './models/image-classifier.ts';
 export type { ImageClassifierCheckpoint } from './models/image-classifier-checkpoint.ts';
 export type { ImageClassifierConfig, ImageLabel } from './models/image-classifier-config.ts';
@@ -319,6 +334,7 @@ export {
 } from './models/pixart-block.ts';
 export type { PixArtCheckpoint } from './models/pixart-checkpoint.ts';
 export {
+  PIXART_BRANCHES,
   PIXART_CAPTION_LENGTH,
   PIXART_XL_2,
   type PixArtConfig,
@@ -373,6 +389,7 @@ export type {
   PixArtRunDescription,
   RunDescription,
 } from './pipelines/report.ts';
+export { type PlanOptions, planOf } from './pipelines/run-plan.ts';
 export type { StepEvent } from './pipelines/sample.ts';
 export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.ts';
 export { OriginalDDIMSampler } from './schedulers/ddim-original.ts';
