@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { quoted } from '../checkpoint/quoted.ts';
 import { parseStrictJson } from '../checkpoint/strict-json.ts';
 import { FileError, FormatError, MAX_PROMPT_LENGTH, OptionError, SAMPLER_NAMES } from '../index.ts';
