@@ -34,6 +34,9 @@ export interface ConvertOptions extends OpenOptions, OpenPixArtOptions {
   readonly from: string;
   /** The folder to write; it must not exist unless `force`. */
   readonly out: string;
+  readonly vae?: string | undefined;
+  readonly textEncoder?: string | undefined;
+  readonly tokenizer?: string | undefined;
   /** Default float16. */
   readonly dtype?: StorageType | undefined;
   /** Default: by origin. */
@@ -89,8 +92,7 @@ async function writeConversion(
   storage: Storage,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  const { FolderWriter } = await import('./folder-writer.ts');
-  const { describeSources } = await import('./source-files.ts');
+  const { describeSources, FolderWriter } = await import('#converters/written-folder');
   const bytes = models.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
   const hashed = describeSources(sources);

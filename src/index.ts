@@ -5,7 +5,9 @@ import { openClassifier } from '../converters/open-classifier.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
-import { checkpointPath, checkpointPaths, type HubOptions } from './hub/checkpoint-path.ts';
+import type { CheckpointLocation } from './checkpoint/location.ts';
+import { checkpointLocation, checkpointLocations } from './hub/checkpoint-location.ts';
+import type { HubOptions } from './hub/checkpoint-path.ts';
 import { FeatureExtractor } from './metrics/feature-extractor.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
@@ -25,14 +27,15 @@ export const DiTPipeline = Object.assign(Pipeline, {
   /**
    * Opens a converted folder, a diffusers folder, or a `.pt` / `.pth` / `.safetensors` file (with `vae`), and reads it
    * into the backend. Call `dispose()` on what it gives.
-   * @param path also `owner/name` or `owner/name@revision` of a model on the Hugging Face hub, which is taken from the
-   * cache of huggingface_hub, or downloaded into it; `vae` may be one, too
+   * @param location a path, or the URL of a converted folder, or `owner/name` or `owner/name@revision` of a model on the
+   * Hugging Face hub: in Node of the cache of huggingface_hub, or downloaded into it. What comes from a URL, and in a
+   * browser all, is kept in `store`. `vae` may be one, too
    * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
    */
-  async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
+  async fromPretrained(location: CheckpointLocation, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
-    const found = await checkpointPaths(path, options);
-    const checkpoint = await openDiT(found.path, found.options);
+    const { found, options: foundToo } = await checkpointLocations(location, options);
+    const checkpoint = await openDiT(found, foundToo);
     try {
       return await Pipeline.fromCheckpoint(checkpoint, options);
     } finally {
@@ -55,14 +58,13 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    * Opens a converted folder, a diffusers folder of a PixArtAlphaPipeline, or a `.pth` / `.safetensors` file (with `vae`,
    * `textEncoder`, `tokenizer`), and reads it into the backend; a large text encoder stays on disk. Call `dispose()` on
    * what it gives.
-   * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may
-   * be some, too
+   * @param location as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may be some, too
    * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
    */
-  async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
+  async fromPretrained(location: CheckpointLocation, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
-    const found = await checkpointPaths(path, options);
-    const checkpoint = await openPixArt(found.path, found.options);
+    const { found, options: foundToo } = await checkpointLocations(location, options);
+    const checkpoint = await openPixArt(found, foundToo);
     try {
       return await TextPipeline.fromCheckpoint(checkpoint, options);
     } finally {
@@ -80,12 +82,15 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  * An autoencoder without a diffusion model: a converted folder, a diffusers folder of an AutoencoderKL or one that has
  * `vae/`, or a single file, also of latent-diffusion and out of a Stable Diffusion file; read into the backend, its
  * encoder only with `encoder: true`. Call `dispose()` on what it gives.
- * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it
+ * @param location also a URL or a model on the hub, as `DiTPipeline.fromPretrained` takes it
  * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
  */
-export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
+export async function loadAutoencoder(
+  location: CheckpointLocation,
+  options: LoadAutoencoderOptions = {},
+): Promise<AutoencoderKL> {
   await useBackend(options.backend, options);
-  const vae = await checkpointPath(path, { ...options, part: 'vae' });
+  const vae = await checkpointLocation(location, { ...options, part: 'vae' });
   const opened = await openAutoencoder({ ...options, vae });
   try {
     return await AutoencoderKL.fromCheckpoint(opened, options);
@@ -105,11 +110,11 @@ export interface OpenFeatureExtractorOptions extends BackendOptions {
  * @throws FileError, CheckpointError or BackendError saying what is wrong and what to do.
  */
 export async function openFeatureExtractor(
-  path: string,
+  location: CheckpointLocation,
   options: OpenFeatureExtractorOptions = {},
 ): Promise<FeatureExtractor> {
   await useBackend(options.backend, options);
-  const checkpoint = await openClassifier(path);
+  const checkpoint = await openClassifier(location);
   try {
     return await FeatureExtractor.fromCheckpoint(checkpoint);
   } finally {
@@ -212,13 +217,20 @@ export {
   planDeltaDiT,
   planStages,
 } from './cache/stage-planner.ts';
+export { blobSource } from './checkpoint/blob-source.ts';
 export type { ByteSource } from './checkpoint/byte-source.ts';
+export type { CheckpointFolder } from './checkpoint/folder.ts';
 export type { WeightDtype } from './checkpoint/hold.ts';
+export type { CheckpointFile, CheckpointLocation } from './checkpoint/location.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export * from './errors.ts';
 export { type DownloadOptions, downloadCheckpoint, type HubOptions } from './hub/checkpoint-path.ts';
 export type { WantedPart } from './hub/needed-files.ts';
+export { openCacheStore } from './hub/stores/cache-store.ts';
+export type { CheckpointStore, StoreLockOptions } from './hub/stores/checkpoint-store.ts';
+export { memoryStore } from './hub/stores/memory-store.ts';
+export { openOpfsStore } from './hub/stores/opfs-store.ts';
 export type { DownloadProgress } from './hub/transfer-meter.ts';
 export {
   type AnalysedPicture,

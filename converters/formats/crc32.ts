@@ -6,14 +6,6 @@ const POLYNOMIAL = 0xedb88320;
 /** The CRC-32 of bytes that follow others of the CRC-32 `before`. */
 export type UpdateCrc32 = (bytes: Uint8Array, before: number) => number;
 
-/** Node's own, some times faster than tables; undefined where there is no Node. */
-export async function nativeCrc32(): Promise<UpdateCrc32 | undefined> {
-  return import('node:zlib').then(
-    ({ crc32 }) => crc32,
-    () => undefined,
-  );
-}
-
 /** A running CRC-32; `value` is that of all bytes so far. */
 export class Crc32 {
   private readonly tables: Tables;

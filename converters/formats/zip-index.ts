@@ -1,8 +1,9 @@
 import { type Entry, Reader, ZipReader } from '@zip.js/zip.js';
+import { nativeCrc32 } from '#converters/formats/native-crc32';
 import { assertInside, type ByteSource } from '../../src/checkpoint/byte-source.ts';
 import { quoted } from '../../src/checkpoint/quoted.ts';
 import { DeltaDiTError, FormatError } from '../../src/errors.ts';
-import { Crc32, nativeCrc32 } from './crc32.ts';
+import { Crc32 } from './crc32.ts';
 
 /** Where the bytes of one file in a zip lie; they are stored as they are. */
 export interface ZipEntry {
@@ -66,7 +67,7 @@ export async function readZipIndex(
 
 /** @throws FormatError when the stored bytes do not have the checksum of the directory. */
 export async function verifyCrc(source: ByteSource, entry: ZipEntry, onBytes?: (bytes: number) => void): Promise<void> {
-  const crc = new Crc32(await nativeCrc32());
+  const crc = new Crc32(nativeCrc32);
   const buffer = new Uint8Array(Math.min(CRC_CHUNK_BYTES, entry.size));
   for (let done = 0; done < entry.size; ) {
     const length = Math.min(CRC_CHUNK_BYTES, entry.size - done);

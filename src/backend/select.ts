@@ -1,4 +1,5 @@
 import { getBackend, backend as runningBackend } from '@tensorflow/tfjs-core';
+import { tensorflow } from '#src/backend/backends/tensorflow';
 import { BackendError, OptionError } from '../errors.ts';
 import {
   type AbsentBackend,
@@ -10,7 +11,6 @@ import {
   TFJS_VERSION,
 } from './backends/backend.ts';
 import { cpu } from './backends/cpu.ts';
-import { tensorflow } from './backends/tensorflow.ts';
 import { wasm } from './backends/wasm.ts';
 
 export { BACKEND_NAMES, type BackendName, type BackendOptions, type BackendReport } from './backends/backend.ts';

@@ -1,6 +1,6 @@
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { encodePng, FileError, type LabBatch, type LabStore, OptionError, type PixelImage } from '../index.ts';
 import { writeWhole } from './pictures.ts';
 import { readPicture } from './read-picture.ts';

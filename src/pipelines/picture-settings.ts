@@ -1,5 +1,5 @@
 /** All that repeats a picture, as it is written into the picture. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { quoted } from '../checkpoint/quoted.ts';
 import { parseStrictJson } from '../checkpoint/strict-json.ts';
 import { FormatError, OptionError } from '../errors.ts';
