@@ -87,7 +87,10 @@ export interface Compared {
 
 export interface Failed {
   readonly kind: 'failed';
+  /** What is wrong and what to do. */
   readonly message: string;
+  /** Whether other settings would do with the same worker. */
+  readonly ofSettings: boolean;
 }
 
 export type FromWorker =

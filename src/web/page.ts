@@ -1,11 +1,12 @@
 import { methodNamed } from './cache-methods.ts';
+import { modelNamed } from './demo-models.ts';
 import { element } from './dom.ts';
 import { Findings } from './findings.ts';
-import type { FromWorker, Planned, RunName, RunRequest } from './messages.ts';
+import type { BlockMap, Failed, FromWorker, Planned, RunName, RunRequest } from './messages.ts';
 import { Pane } from './pane.ts';
 import { Progress } from './progress.ts';
 import { SettingsForm } from './settings-form.ts';
-import { costOf, TimeLeft } from './time-left.ts';
+import { costOf } from './time-left.ts';
 import { WorkerLink } from './worker-link.ts';
 
 /** The page: what is entered goes to the worker, what the worker tells is shown. */
@@ -24,9 +25,10 @@ class Page {
   private readonly generateButton = element('generate', HTMLButtonElement);
   private readonly stopButton = element('stop', HTMLButtonElement);
   private running: RunRequest | undefined;
-  /** The worker holds one model on one backend. */
-  private heldBy = '';
-  private latestPlan: Planned | undefined;
+  /** What the worker has loaded: one model on one backend. */
+  private holding: string | undefined;
+  /** Of the cached run, what is known ahead. */
+  private planToRun: BlockMap = [];
 
   constructor() {
     this.stopButton.addEventListener('click', () => this.stop());
@@ -34,24 +36,23 @@ class Page {
     this.settingsChanged();
   }
 
-  /** Asks for the plan, which is shown unless a run is. */
+  /** Asks for the plan; while there is a run, its own is shown. */
   private settingsChanged(): void {
     const request = this.form.read();
-    if (request) this.worker.send({ kind: 'plan', request });
+    if (request && !this.running) this.worker.send({ kind: 'plan', request });
   }
 
   private generate(): void {
     const request = this.form.read();
     if (!request || this.running) return;
     const wanted = `${request.model} ${request.backend ?? ''}`;
-    if (this.heldBy !== wanted) this.worker.end();
-    this.heldBy = wanted;
+    if (this.holding !== undefined && this.holding !== wanted) this.worker.end();
+    this.holding = wanted;
     this.running = request;
     this.findings.clear();
     this.layOut(request);
     for (const pane of Object.values(this.panes)) pane.clear();
-    if (this.latestPlan) this.showPlan({ ...this.latestPlan, request });
-    this.progress.begin(new TimeLeft(this.cost(request)));
+    this.progress.reset();
     this.working(true);
     this.progress.bringIntoView();
     this.worker.send({ kind: 'plan', request });
@@ -79,11 +80,20 @@ class Page {
       this.panes[message.run].finish(message, this.running?.subject ?? '');
       this.findings.warn(message.warnings);
     } else if (message.kind === 'compared') this.findings.compare(message);
-    else if (message.kind === 'started') this.progress.say(`Sampling, ${this.titleOf(message.run)}`);
+    else if (message.kind === 'started') this.started(message);
     else if (message.kind === 'loading') this.progress.loading(message.done);
     else if (message.kind === 'loaded') element('backend-note', HTMLParagraphElement).textContent = message.backend;
     else if (message.kind === 'warming-up') this.progress.say('Warming up: one step that is not counted');
     else this.ended(message);
+  }
+
+  private started({ run, columns }: Extract<FromWorker, { kind: 'started' }>): void {
+    if (!this.running) return;
+    const { numInferenceSteps: steps, cache } = this.running;
+    const { depth } = modelNamed(this.running.model);
+    this.panes[run].plan(this.titleOf(run), columns, steps, depth);
+    const after = run === 'uncached' && cache ? costOf(this.planToRun, steps, depth) : 0;
+    this.progress.sampling(`Sampling, ${this.titleOf(run)}`, costOf(columns, steps, depth) + after, steps);
   }
 
   private stepDone(message: Extract<FromWorker, { kind: 'step' }>): void {
@@ -94,21 +104,27 @@ class Page {
   private ended(message: Extract<FromWorker, { kind: 'finished' | 'stopped' | 'failed' }>): void {
     this.running = undefined;
     this.working(false);
-    if (message.kind === 'failed') this.findings.problem(message.message);
+    if (message.kind === 'failed') this.failed(message);
     this.progress.end({ finished: 'Done.', stopped: 'Stopped.', failed: 'Failed.' }[message.kind]);
+  }
+
+  private failed({ message, ofSettings }: Failed): void {
+    this.findings.problem(message);
+    if (ofSettings) return;
+    this.worker.end(); // whatever state its backend is in
+    this.holding = undefined;
   }
 
   private planned(message: Planned): void {
     this.form.suggest(message.suggested);
-    this.latestPlan = message;
-    if (this.running) return;
+    this.planToRun = message.columns;
     this.findings.refusal(message.refusal);
     this.layOut(message.request);
     this.showPlan(message);
   }
 
   private showPlan({ request, columns }: Planned): void {
-    const { depth } = this.form.model;
+    const { depth } = modelNamed(request.model);
     const { numInferenceSteps: steps } = request;
     const all = Array.from({ length: steps }, () => Array<'computed'>(depth).fill('computed'));
     this.panes.uncached.plan('Uncached', all, steps, depth);
@@ -119,12 +135,6 @@ class Page {
   private layOut({ cache, compare }: RunRequest): void {
     this.panes.uncached.hidden = cache !== null && !compare;
     this.panes.cached.hidden = cache === null;
-  }
-
-  private cost({ cache, compare, numInferenceSteps: steps }: RunRequest): number {
-    const { depth } = this.form.model;
-    const uncached = cache === null || compare ? costOf([], steps, depth) : 0;
-    return uncached + (cache === null ? 0 : costOf(this.latestPlan?.columns ?? [], steps, depth));
   }
 
   private titleOf(run: RunName, request = this.running): string {

@@ -1,4 +1,4 @@
-import { AbortError, type BackendReport, type Painter, useBackend } from '../index.ts';
+import { AbortError, type BackendReport, OptionError, type Painter, useBackend } from '../index.ts';
 import { type DemoModel, modelNamed } from './demo-models.ts';
 import type { Failed, RunRequest, Tell, ToWorker } from './messages.ts';
 import { openDemo } from './open-demo.ts';
@@ -57,5 +57,5 @@ function backendNote({ description, absent }: BackendReport): string {
 
 function failure(error: unknown): Failed {
   const message = error instanceof Error ? error.message : String(error);
-  return { kind: 'failed', message };
+  return { kind: 'failed', message, ofSettings: error instanceof OptionError };
 }

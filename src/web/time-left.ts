@@ -16,9 +16,12 @@ export function costOf(columns: BlockMap, steps: number, depth: number): number 
 export class TimeLeft {
   private spent = 0;
   private seconds = 0;
+  private total = 0;
 
-  /** @param total blocks of all runs */
-  constructor(private readonly total: number) {}
+  /** What is to come is known, or known better. @param blocks of all runs that are not begun */
+  expect(blocks: number): void {
+    this.total = this.spent + blocks;
+  }
 
   step(blocks: number, seconds: number): void {
     this.spent += blocks + STEP_OVERHEAD;
@@ -27,11 +30,11 @@ export class TimeLeft {
 
   /** 0…1 */
   get done(): number {
-    return Math.min(1, this.spent / this.total);
+    return this.total === 0 ? 0 : Math.min(1, this.spent / this.total);
   }
 
-  /** In seconds; NaN before the first step. */
-  get left(): number {
-    return (this.seconds * Math.max(0, this.total - this.spent)) / this.spent;
+  /** In seconds; undefined before the first step. */
+  get left(): number | undefined {
+    return this.spent === 0 ? undefined : (this.seconds * Math.max(0, this.total - this.spent)) / this.spent;
   }
 }

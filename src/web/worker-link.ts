@@ -28,6 +28,7 @@ export class WorkerLink {
       this.end();
       this.onMessage({
         kind: 'failed',
+        ofSettings: false,
         message: `The worker of this page stopped (${message || 'its script could not be loaded'}); reload the page.`,
       });
     });

@@ -16,12 +16,16 @@ describe('costOf', () => {
 
 describe('TimeLeft', () => {
   it('expects what is left to cost what was done, block for block', () => {
-    const time = new TimeLeft(costOf(COLUMNS, 2, 3));
-    expect([time.done, time.left]).toEqual([0, Number.NaN]);
+    const time = new TimeLeft();
+    expect([time.done, time.left]).toEqual([0, undefined]);
+    time.expect(costOf(COLUMNS, 2, 3));
+    expect([time.done, time.left]).toEqual([0, undefined]);
     time.step(3, 8);
     expect(time.left).toBeCloseTo(3);
     time.step(0.5, 3);
     expect([time.done, time.left]).toEqual([1, 0]);
+    time.expect(5.5);
+    expect([time.done, time.left]).toEqual([0.5, 11]);
   });
 });
 
