@@ -14,7 +14,10 @@ describe.each(['esbuild', 'vite'] as const)('a bundle of %s', (bundler) => {
       pipe.dispose();
       return { pixels: [...(images[0]?.data ?? [])].length, report: report.samplingSeconds };
     });
-    console.log(painted, tests.server.take().map((r) => r.path));
+    console.log(
+      painted,
+      tests.server.take().map((r) => r.path),
+    );
     expect(painted.pixels).toBe(64 * 64 * 4);
   });
 });
