@@ -7,8 +7,13 @@ export type BackendName = (typeof BACKEND_NAMES)[number];
 export interface BackendOptions {
   /** Accept only a TensorFlow that runs on a GPU. Implies the backend `tensorflow`. Default false. */
   readonly gpu?: boolean;
-  /** Where the `.wasm` files are served: a URL prefix ending in `/`. For browsers; Node finds them by itself. */
-  readonly wasmPaths?: string;
+  /**
+   * Where the three `.wasm` files of @tensorflow/tfjs-backend-wasm are served: the URL of their folder, or the URL of each
+   * by its name. For browsers; Node finds them by itself.
+   */
+  readonly wasmPaths?: string | Readonly<Record<string, string>>;
+  /** Told what works and could work better. Default: console.warn. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** What runs the tensors, in words and in fields. */
