@@ -34,25 +34,6 @@ function fetchedFiles(): Plugin {
   };
 }
 
-/**
- * tfjs starts the threads of WebAssembly from the text of a function, which names a variable outside itself behind a
- * `typeof`; minifiers take that guard away, and the threads fail. In a module the variable is never set.
- */
-function threadsFromText(): Plugin {
-  return {
-    name: 'threads-from-text',
-    transform: (code, id) => {
-      if (!id.endsWith('tfjs-backend-wasm-threaded-simd.js')) return null;
-      const alone = code
-        .replace('typeof _scriptDir !== "undefined" && _scriptDir', 'false')
-        .replace('||_scriptDir,', ',');
-      if (alone.split('_scriptDir').length !== code.split('_scriptDir').length - 3)
-        throw new Error(`${id}: is not the file that this was written for; look whether it still needs it`);
-      return { code: alone, map: null };
-    },
-  };
-}
-
 const readJson = async (...path: readonly string[]) => JSON.parse(await readFile(join(ROOT, ...path), 'utf8'));
 
 export default defineConfig(async () => {
@@ -66,7 +47,7 @@ export default defineConfig(async () => {
       MANIFESTS: JSON.stringify(Object.fromEntries(await Promise.all(manifests))),
     },
     build: { outDir: OUT, emptyOutDir: true, target: 'es2022', chunkSizeWarningLimit: 4096 },
-    worker: { format: 'es' as const, plugins: () => [threadsFromText()] },
+    worker: { format: 'es' as const },
     plugins: [fetchedFiles()],
     preview: { headers: ISOLATED, port: 4173 },
   };

@@ -24,8 +24,11 @@ export class Findings {
     this.verdict.hidden = false;
   }
 
+  /** @param texts those that are shown already are left out */
   warn(texts: readonly string[]): void {
-    this.warnings.append(...texts.map((textContent) => made('li', { textContent })));
+    const shown = new Set([...this.warnings.children].map(({ textContent }) => textContent));
+    const fresh = texts.filter((text) => !shown.has(text));
+    this.warnings.append(...fresh.map((textContent) => made('li', { textContent })));
     this.warnings.hidden = this.warnings.childElementCount === 0;
   }
 

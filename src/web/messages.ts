@@ -97,6 +97,7 @@ export type FromWorker =
   | Planned
   | Loading
   | Loaded
+  | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'warming-up' }
   | { readonly kind: 'started'; readonly run: RunName; readonly columns: BlockMap }
   | StepDone

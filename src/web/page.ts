@@ -83,6 +83,7 @@ class Page {
     else if (message.kind === 'started') this.started(message);
     else if (message.kind === 'loading') this.progress.loading(message.done);
     else if (message.kind === 'loaded') element('backend-note', HTMLParagraphElement).textContent = message.backend;
+    else if (message.kind === 'warning') this.findings.warn([message.message]);
     else if (message.kind === 'warming-up') this.progress.say('Warming up: one step that is not counted');
     else this.ended(message);
   }

@@ -38,9 +38,10 @@ export class Studio {
     this.loaded?.painter.pipe.dispose();
     this.loaded = undefined;
     this.tell({ kind: 'loading', done: undefined });
-    const report = await useBackend(backend, { wasmPaths: new URL('wasm/', site).href });
+    const onWarning = (message: string) => this.tell({ kind: 'warning', message });
+    const report = await useBackend(backend, { wasmPaths: new URL('wasm/', site).href, onWarning });
     const painter = await openDemo(model, new URL(`checkpoints/${model.name}/`, site), {
-      signal,
+      ...{ signal, onWarning },
       onDone: (done) => this.tell({ kind: 'loading', done }),
     });
     this.loaded = { name: model.name, painter };

@@ -22,19 +22,23 @@ const map = (page: Page, pane: string) => page.locator(`#${pane} .map`).getAttri
 
 afterEach(() => expect(served.takeComplaints()).toEqual([]));
 
+let page: Page;
+
+beforeAll(async () => {
+  page = await opened(4);
+});
+afterAll(() => page.context().close());
+
 describe('a comparison', () => {
-  let page: Page;
   let longestGap = 0;
 
   beforeAll(async () => {
-    page = await opened(4);
     await page.getByLabel('blocks that a cached step skips').fill('21');
     await watchFrames(page);
     await page.getByRole('button', { name: 'Generate' }).click();
     await says(page, 'Done.');
     longestGap = await page.evaluate(() => window.longestGap);
   });
-  afterAll(() => page.context().close());
 
   it('shows both times, the speed-up and how near the pictures are', async () => {
     expect(await page.locator('#uncached .took').textContent()).toMatch(/^[\d.]+ m?s$/);
@@ -68,14 +72,14 @@ describe('a comparison', () => {
       ...{ model: 'dit-emoji', classes: ['cat face'], classLabels: [2], seeds: [7], numInferenceSteps: 4 },
       ...{ cache: 'delta-dit', cacheOptions: ['cachedBlocks=21'], backend: 'wasm', compare: false },
     });
-    expect(await pixelsOf(page, bytes)).toEqual(await shownPixels(page, 'cached'));
+    expect(await pixelsOf(page, bytes)).toBe(await shownPixels(page, 'cached'));
   });
 });
 
 describe('a run', () => {
   it('stops within a step, and another follows', async () => {
-    const page = await opened(100);
     await page.getByLabel('Cache', { exact: true }).selectOption('none');
+    await page.getByLabel('Steps', { exact: true }).fill('100');
     await page.getByRole('button', { name: 'Generate' }).click();
     await page.locator('#detail', { hasText: 'step 1 of 100, ' }).waitFor(PATIENCE);
     await page.getByRole('button', { name: 'Stop' }).click();
@@ -85,15 +89,15 @@ describe('a run', () => {
     await page.getByRole('button', { name: 'Generate' }).click();
     await says(page, 'Done.');
     expect(await page.locator('#cached').isVisible()).toBe(false);
-    await page.context().close();
   });
 
   it('needs no mouse', async () => {
-    const page = await opened(100);
     const { keyboard } = page;
-    await page.locator('body').focus();
+    await page.evaluate(() => (document.activeElement as HTMLElement).blur());
     await tabTo(page, 'seed');
     await keyboard.type('8');
+    await tabTo(page, 'steps');
+    await keyboard.type('100');
     await tabTo(page, 'generate');
     expect(await outlineOf(page)).toBe('solid 2px');
     await keyboard.press('Enter');
@@ -103,23 +107,22 @@ describe('a run', () => {
     await says(page, 'Stopped.');
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('generate');
     expect(await page.getByLabel('Seed', { exact: true }).inputValue()).toBe('8');
-    await page.context().close();
   });
 });
 
 describe('what goes wrong', () => {
   it('is told before the run where the settings do not go together', async () => {
-    const page = await opened(4);
-    await page.getByLabel('blocks that a cached step skips').fill('28');
+    await page.getByLabel('Steps', { exact: true }).fill('4');
+    await page.getByLabel('Cache', { exact: true }).selectOption('delta-dit');
     await page.getByLabel('one full step in every N').fill('9');
     await page.getByRole('alert').filter({ hasText: 'interval: expected a whole number from 1 to 4' }).waitFor();
     await page.getByLabel('one full step in every N').fill('4');
     await page.getByRole('alert').waitFor({ state: 'hidden' });
-    await page.context().close();
   });
 
   it('is told where a file does not arrive whole', async () => {
     const page = await opened(1);
+    await page.getByLabel('Cache', { exact: true }).selectOption('none');
     await page.context().route('**/vae.safetensors', (route) => route.fulfill({ body: Buffer.alloc(1925158) }));
     await page.getByRole('button', { name: 'Generate' }).click();
     await says(page, 'Failed.');
@@ -161,24 +164,21 @@ async function download(page: Page, pane: string): Promise<{ name: string; bytes
   return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
 }
 
-function shownPixels(page: Page, pane: string): Promise<number[]> {
-  return page.locator(`#${pane} .picture`).evaluate((node) => {
-    const canvas = node as HTMLCanvasElement;
-    return [...(canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [])];
+function shownPixels(page: Page, pane: string): Promise<string> {
+  return page.locator(`#${pane} .picture`).evaluate((node: HTMLCanvasElement) => {
+    return String(node.getContext('2d')?.getImageData(0, 0, node.width, node.height).data);
   });
 }
 
 /** As the browser decodes a PNG. */
-function pixelsOf(page: Page, png: Uint8Array): Promise<number[]> {
-  return page.evaluate(
-    async (bytes) => {
-      const bitmap = await createImageBitmap(new Blob([Uint8Array.from(bytes)], { type: 'image/png' }));
-      const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
-      pen?.drawImage(bitmap, 0, 0);
-      return [...(pen?.getImageData(0, 0, bitmap.width, bitmap.height).data ?? [])];
-    },
-    [...png],
-  );
+function pixelsOf(page: Page, png: Uint8Array): Promise<string> {
+  const url = `data:image/png;base64,${Buffer.from(png).toString('base64')}`;
+  return page.evaluate(async (source) => {
+    const bitmap = await createImageBitmap(await (await fetch(source)).blob());
+    const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+    pen?.drawImage(bitmap, 0, 0);
+    return String(pen?.getImageData(0, 0, bitmap.width, bitmap.height).data);
+  }, url);
 }
 
 /** Presses Tab until the element has the focus. */
