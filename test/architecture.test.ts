@@ -162,6 +162,22 @@ describe('a browser build stays possible', () => {
   });
 });
 
+describe('the page', () => {
+  const worker = loadedWith('src/web/worker.ts');
+
+  it('knows of the library only types: all that computes is in the worker', () => {
+    const page = loadedWith('src/web/page.ts');
+    expect(page).toContain('src/web/settings-form.ts');
+    expect(page.filter((file) => !file.startsWith('src/web/'))).toEqual([]);
+    expect(packagesOf(page)).toEqual([]);
+  });
+
+  it('has a worker that needs no Node', () => {
+    expect(worker).toContain('src/index.ts');
+    expect(packagesOf(worker).filter((line) => isBuiltin(line.split(': ')[1] ?? ''))).toEqual([]);
+  });
+});
+
 describe('the code', () => {
   it('never waits for a device synchronously', () => {
     const waiting = FILES.filter((file) => {

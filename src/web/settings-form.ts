@@ -39,7 +39,9 @@ export class SettingsForm {
     model.addEventListener('change', () => this.showModel());
     cache.addEventListener('change', () => this.showCache());
     element('dice', HTMLButtonElement).addEventListener('click', () => this.throwDice());
-    this.form.addEventListener('input', onChange);
+    // a choice changes others, once it is made
+    this.form.addEventListener('change', ({ target }) => target instanceof HTMLSelectElement && onChange());
+    this.form.addEventListener('input', ({ target }) => target instanceof HTMLInputElement && onChange());
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       onSubmit();

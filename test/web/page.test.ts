@@ -111,6 +111,16 @@ describe('a run', () => {
 });
 
 describe('what goes wrong', () => {
+  it('follows the model with what a cache takes', async () => {
+    await page.getByLabel('Model').selectOption('pixart-emoji-lcm');
+    await page.getByLabel('Cache', { exact: true }).selectOption('delta-dit');
+    await page.locator('#option-cachedBlocks[placeholder="6"]').waitFor();
+    expect(await page.locator('#option-stageBound').getAttribute('placeholder')).toBe('2');
+    expect(await map(page, 'cached')).toContain('0 of 4 steps done');
+    await page.getByLabel('Model').selectOption('dit-emoji');
+    await page.locator('#option-cachedBlocks[placeholder="21"]').waitFor();
+  });
+
   it('is told before the run where the settings do not go together', async () => {
     await page.getByLabel('Steps', { exact: true }).fill('4');
     await page.getByLabel('Cache', { exact: true }).selectOption('delta-dit');
