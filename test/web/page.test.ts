@@ -1,7 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import { psnr } from '../../src/metrics/psnr.ts';
 import { parsePictureSettings } from '../../src/pipelines/picture-settings.ts';
 import { readPngText } from '../../src/pipelines/png.ts';
+import { runCli } from '../cli/run-cli.ts';
+import { readPng } from '../support/read-png.ts';
 import { ServedPage } from '../support/served-page.ts';
 
 const served = ServedPage.forTests();
@@ -22,12 +27,16 @@ const map = (page: Page, pane: string) => page.locator(`#${pane} .map`).getAttri
 
 afterEach(() => expect(served.takeComplaints()).toEqual([]));
 
+const folder = mkdtempSync(join(tmpdir(), 'delta-dit-page-'));
 let page: Page;
 
 beforeAll(async () => {
   page = await opened(4);
 });
-afterAll(() => page.context().close());
+afterAll(async () => {
+  await page.context().close();
+  rmSync(folder, { recursive: true });
+});
 
 describe('a comparison', () => {
   let longestGap = 0;
@@ -74,6 +83,15 @@ describe('a comparison', () => {
     });
     expect(await pixelsOf(page, bytes)).toBe(await shownPixels(page, 'cached'));
   });
+
+  it('gives a picture that the command line repeats', async () => {
+    const { bytes } = await download(page, 'cached');
+    const [given, again] = [join(folder, 'page.png'), join(folder, 'again.png')];
+    writeFileSync(given, bytes);
+    const { code, stderr } = await runCli('generate', '--from-image', given, '--backend', 'wasm', '-o', again);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringContaining('warning') });
+    expect(psnr(pixelImage(given), pixelImage(again))).toBeGreaterThan(50); // threads may add up in another order
+  });
 });
 
 describe('a run', () => {
@@ -89,6 +107,16 @@ describe('a run', () => {
     await page.getByRole('button', { name: 'Generate' }).click();
     await says(page, 'Done.');
     expect(await page.locator('#cached').isVisible()).toBe(false);
+  });
+
+  it('follows the model with what a cache takes', async () => {
+    await page.getByLabel('Model').selectOption('pixart-emoji-lcm');
+    await page.getByLabel('Cache', { exact: true }).selectOption('delta-dit');
+    await page.locator('#option-cachedBlocks[placeholder="6"]').waitFor();
+    expect(await page.locator('#option-stageBound').getAttribute('placeholder')).toBe('2');
+    expect(await map(page, 'cached')).toContain('0 of 4 steps done');
+    await page.getByLabel('Model').selectOption('dit-emoji');
+    await page.locator('#option-cachedBlocks[placeholder="21"]').waitFor();
   });
 
   it('needs no mouse', async () => {
@@ -111,16 +139,6 @@ describe('a run', () => {
 });
 
 describe('what goes wrong', () => {
-  it('follows the model with what a cache takes', async () => {
-    await page.getByLabel('Model').selectOption('pixart-emoji-lcm');
-    await page.getByLabel('Cache', { exact: true }).selectOption('delta-dit');
-    await page.locator('#option-cachedBlocks[placeholder="6"]').waitFor();
-    expect(await page.locator('#option-stageBound').getAttribute('placeholder')).toBe('2');
-    expect(await map(page, 'cached')).toContain('0 of 4 steps done');
-    await page.getByLabel('Model').selectOption('dit-emoji');
-    await page.locator('#option-cachedBlocks[placeholder="21"]').waitFor();
-  });
-
   it('is told before the run where the settings do not go together', async () => {
     await page.getByLabel('Steps', { exact: true }).fill('4');
     await page.getByLabel('Cache', { exact: true }).selectOption('delta-dit');
@@ -172,6 +190,11 @@ async function download(page: Page, pane: string): Promise<{ name: string; bytes
   await page.locator(`#${pane}`).getByRole('link', { name: 'Download PNG' }).click();
   const file = await started;
   return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+}
+
+function pixelImage(path: string) {
+  const { width, height, data } = readPng(path);
+  return { width, height, data: new Uint8ClampedArray(data) };
 }
 
 function shownPixels(page: Page, pane: string): Promise<string> {
