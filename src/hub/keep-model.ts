@@ -1,4 +1,4 @@
-import { assertChecksums } from '#src/checkpoint/checksum-of';
+import { assertChecksums } from '../checkpoint/checksum.ts';
 import { MAX_TEXT_BYTES, readText } from '../checkpoint/folder.ts';
 import type { CheckpointLocation } from '../checkpoint/location.ts';
 import { CheckpointError } from '../errors.ts';
@@ -67,7 +67,7 @@ class Keeping {
     const missing: HubFile[] = [];
     for (const file of files) if (!(await this.isKept(file))) missing.push(file);
     if (missing.length === 0) return;
-    assertChecksums(remote.where);
+    await assertChecksums(remote.where);
     await this.checkRoom(missing);
     const total = missing.reduce((sum, { bytes }) => sum + bytes, 0);
     const meter = new TransferMeter(remote.where, total, (progress) => options.onDownload?.(progress));
@@ -85,7 +85,7 @@ class Keeping {
     if (file.bytes > MAX_TEXT_BYTES)
       throw new CheckpointError(`${this.remote.show(path)}: ${file.bytes} bytes are too many for a configuration file`);
     if (await this.isKept(file)) return;
-    assertChecksums(this.remote.where);
+    await assertChecksums(this.remote.where);
     await this.fetch(file);
   }
 

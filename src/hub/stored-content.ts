@@ -1,5 +1,5 @@
-import { checksumOf } from '#src/checkpoint/checksum-of';
 import type { ByteSource } from '../checkpoint/byte-source.ts';
+import { checksumOf } from '../checkpoint/checksum.ts';
 import { joinSources } from '../checkpoint/joined-source.ts';
 import type { HubFile } from './listing.ts';
 import type { ByteSink } from './receive.ts';
