@@ -1,5 +1,6 @@
 import { joinArchives } from '../src/checkpoint/archive.ts';
 import { type ByteSource, takeOver } from '../src/checkpoint/byte-source.ts';
+import { checksumOf } from '../src/checkpoint/checksum.ts';
 import { toFloat32 } from '../src/checkpoint/dtypes.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
 import { type CheckpointLocation, locate, locationName } from '../src/checkpoint/location.ts';
@@ -171,7 +172,6 @@ class Verification {
   }
 
   private async sha256(source: ByteSource): Promise<string> {
-    const { checksumOf } = await import('#src/checkpoint/checksum-of');
     return checksumOf(source, 'sha256', (bytes) => this.advance(bytes, source.name));
   }
 

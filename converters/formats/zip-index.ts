@@ -1,5 +1,4 @@
 import { type Entry, Reader, ZipReader } from '@zip.js/zip.js';
-import { nativeCrc32 } from '#converters/formats/native-crc32';
 import { assertInside, type ByteSource } from '../../src/checkpoint/byte-source.ts';
 import { quoted } from '../../src/checkpoint/quoted.ts';
 import { DeltaDiTError, FormatError } from '../../src/errors.ts';
@@ -67,6 +66,7 @@ export async function readZipIndex(
 
 /** @throws FormatError when the stored bytes do not have the checksum of the directory. */
 export async function verifyCrc(source: ByteSource, entry: ZipEntry, onBytes?: (bytes: number) => void): Promise<void> {
+  const { nativeCrc32 } = await import('#converters/formats/native-crc32');
   const crc = new Crc32(nativeCrc32);
   const buffer = new Uint8Array(Math.min(CRC_CHUNK_BYTES, entry.size));
   for (let done = 0; done < entry.size; ) {

@@ -1,7 +1,7 @@
-import { assertChecksums } from '#src/checkpoint/checksum-of';
+import { assertChecksums } from '../checkpoint/checksum.ts';
 import { MAX_TEXT_BYTES, readText } from '../checkpoint/folder.ts';
 import type { CheckpointLocation } from '../checkpoint/location.ts';
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, FileError } from '../errors.ts';
 import { inParallel } from './in-parallel.ts';
 import type { HubFile } from './listing.ts';
 import { neededFiles, type RepoFiles, type Wanted } from './needed-files.ts';
@@ -10,7 +10,6 @@ import type { ModelListing, RemoteModel } from './remote-model.ts';
 import { arrivedBytes, keptContent, StoredContent } from './stored-content.ts';
 import { type StoredModel, storedFile, storedFolder } from './stored-folder.ts';
 import type { CheckpointStore } from './stores/checkpoint-store.ts';
-import { noRoom } from './stores/web-room.ts';
 import { type DownloadProgress, TransferMeter } from './transfer-meter.ts';
 
 export interface KeepOptions {
@@ -67,10 +66,16 @@ class Keeping {
     const missing: HubFile[] = [];
     for (const file of files) if (!(await this.isKept(file))) missing.push(file);
     if (missing.length === 0) return;
-    assertChecksums(remote.where);
-    await this.checkRoom(missing);
+    await assertChecksums(remote.where);
     const total = missing.reduce((sum, { bytes }) => sum + bytes, 0);
     const meter = new TransferMeter(remote.where, total, (progress) => options.onDownload?.(progress));
+    let lacking = total;
+    for (const file of missing) {
+      const arrived = await arrivedBytes(model.store, file);
+      if (arrived > 0) meter.set(file.path, arrived);
+      lacking -= arrived;
+    }
+    await this.checkRoom(lacking);
     await inParallel(missing, (file) => this.fetch(file, meter), options.stop);
   }
 
@@ -85,7 +90,7 @@ class Keeping {
     if (file.bytes > MAX_TEXT_BYTES)
       throw new CheckpointError(`${this.remote.show(path)}: ${file.bytes} bytes are too many for a configuration file`);
     if (await this.isKept(file)) return;
-    assertChecksums(this.remote.where);
+    await assertChecksums(this.remote.where);
     await this.fetch(file);
   }
 
@@ -121,16 +126,14 @@ class Keeping {
   }
 
   /** @throws FileError when the store has not enough of it. */
-  private async checkRoom(missing: readonly HubFile[]): Promise<void> {
+  private async checkRoom(bytes: number): Promise<void> {
     const { store } = this.model;
     const room = await store.room();
-    if (room === undefined) return;
-    let wanted = 0;
-    for (const file of missing) wanted += file.bytes - (await arrivedBytes(store, file));
-    if (wanted > room) throw noRoom(store.name, `: needs ${megabytes(wanted)}, has ${megabytes(room)}`);
+    if (room === undefined || bytes <= room) return;
+    throw new FileError(`${store.name}: needs ${megabytes(bytes)} free, has ${megabytes(room)}; ${store.remedy}`);
   }
 }
 
 function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6)} MB`;
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

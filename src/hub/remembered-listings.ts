@@ -1,5 +1,5 @@
-import { checksumOf } from '#src/checkpoint/checksum-of';
 import { blobSource } from '../checkpoint/blob-source.ts';
+import { checksumOf } from '../checkpoint/checksum.ts';
 import type { HubFile } from './listing.ts';
 import type { ModelListing } from './remote-model.ts';
 import type { CheckpointStore } from './stores/checkpoint-store.ts';

@@ -1,5 +1,5 @@
-import { checksumOf } from '#src/checkpoint/checksum-of';
 import type { ByteSource } from '../checkpoint/byte-source.ts';
+import { checksumOf } from '../checkpoint/checksum.ts';
 import { joinSources } from '../checkpoint/joined-source.ts';
 import type { HubFile } from './listing.ts';
 import type { ByteSink } from './receive.ts';
@@ -60,6 +60,7 @@ export class StoredContent implements ByteSink {
     content.parts = full.length;
     content.kept = full.reduce((sum, { size }) => sum + size, 0);
     if (full.length < parts.length && last) await content.write(await last.read(0, last.size));
+    await closeAll(parts);
     if (content.length > file.bytes) await content.restart();
     onLength(content.length);
     return content;
@@ -81,8 +82,9 @@ export class StoredContent implements ByteSink {
   }
 
   async restart(): Promise<void> {
-    for (let part = (await partsOf(this.store, this.file)).length - 1; part >= 0; part--)
-      await this.store.remove(this.partKey(part)); // from the last, so that no gap is left in front of others
+    const parts = await partsOf(this.store, this.file);
+    await closeAll(parts);
+    for (let part = parts.length - 1; part >= 0; part--) await this.store.remove(this.partKey(part)); // from the last, so that no gap is left in front of others
     [this.kept, this.parts, this.filled] = [0, 0, 0];
     this.onLength(0);
   }
@@ -128,6 +130,10 @@ async function partsOf(store: CheckpointStore, file: HubFile): Promise<ByteSourc
     if (!part) return parts;
     parts.push(part);
   }
+}
+
+async function closeAll(sources: readonly ByteSource[]): Promise<void> {
+  await Promise.all(sources.map((source) => source.close()));
 }
 
 function keyOf({ checksum }: HubFile, part: string): string {

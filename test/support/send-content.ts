@@ -20,7 +20,8 @@ export interface Mischief {
   readonly slowly?: number;
 }
 
-const CHUNK = 16 * 1024;
+/** Large ones leave in some dozens of pieces. */
+const chunkBytes = (bytes: number): number => Math.max(16 * 1024, Math.ceil(bytes / 64));
 
 /** Answers with a file, or what is left of it behind the start of a range. */
 export async function sendContent(
@@ -50,8 +51,9 @@ export async function sendContent(
 async function sendBody(body: Buffer, response: ServerResponse, stop: Mischief): Promise<void> {
   const { cutAfter, endAfter, silentAfter, slowly = 0 } = stop;
   const last = Math.min(cutAfter ?? endAfter ?? silentAfter ?? body.length, body.length);
-  for (let at = 0; at < last && !response.destroyed; at += CHUNK) {
-    const chunk = body.subarray(at, Math.min(at + CHUNK, last));
+  const step = chunkBytes(body.length);
+  for (let at = 0; at < last && !response.destroyed; at += step) {
+    const chunk = body.subarray(at, Math.min(at + step, last));
     await new Promise((resolve) => response.write(chunk, resolve));
     if (slowly > 0) await new Promise((resolve) => setTimeout(resolve, slowly));
   }

@@ -1,7 +1,7 @@
 import { blobSource } from '../../checkpoint/blob-source.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { withWebLock } from './web-locks.ts';
-import { inWebStorage, webRoom } from './web-room.ts';
+import { inWebStorage, WEB_REMEDY, webRoom } from './web-room.ts';
 
 const CACHE = 'delta-dit';
 const NAME = "the browser's cache storage";
@@ -20,6 +20,7 @@ export async function openCacheStore(name = CACHE): Promise<CheckpointStore | un
 function cacheStore(cache: Cache): CheckpointStore {
   return {
     name: NAME,
+    remedy: WEB_REMEDY,
     read: (key) =>
       inWebStorage(NAME, async () => {
         const response = await cache.match(ADDRESS + key);

@@ -15,6 +15,8 @@ export interface StoreLockOptions {
 export interface CheckpointStore {
   /** What and where it is, for errors. */
   readonly name: string;
+  /** What to do when it is full, for errors. */
+  readonly remedy: string;
   /** Undefined where nothing was written under the key. */
   read(key: string): Promise<ByteSource | undefined>;
   /** Replaces what is there. @throws FileError when there is no room for it */

@@ -9,6 +9,7 @@ export function memoryStore(): CheckpointStore {
   const locks = new Map<string, Promise<unknown>>();
   return {
     name,
+    remedy: 'free memory',
     read: async (key) => {
       const blob = kept.get(key);
       return blob && blobSource(blob, `${name}: ${key}`);

@@ -1,7 +1,7 @@
 import { blobSource } from '../../checkpoint/blob-source.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { withWebLock } from './web-locks.ts';
-import { inWebStorage, webRoom } from './web-room.ts';
+import { inWebStorage, WEB_REMEDY, webRoom } from './web-room.ts';
 
 const FOLDER = 'delta-dit';
 const NAME = "the browser's private file system";
@@ -23,10 +23,12 @@ export async function openOpfsStore(folder = FOLDER): Promise<CheckpointStore | 
 function opfsStore(folder: FileSystemDirectoryHandle): CheckpointStore {
   return {
     name: NAME,
+    remedy: WEB_REMEDY,
     read: (key) =>
       inWebStorage(NAME, async () => {
         const handle = await unlessAbsent(folder.getFileHandle(key));
-        return handle && blobSource(await handle.getFile(), `${NAME}: ${key}`);
+        const file = await handle?.getFile();
+        return file && file.size > 0 ? blobSource(file, `${NAME}: ${key}`) : undefined; // a write that was cut leaves it empty
       }),
     write: (key, bytes) =>
       inWebStorage(NAME, async () => {

@@ -1,5 +1,8 @@
 import { FileError } from '../../errors.ts';
 
+/** What to do when the storage of this origin is full. */
+export const WEB_REMEDY = 'free disk space, clear the data of this site, or give store: memoryStore() to keep nothing';
+
 /** Bytes that this origin may still keep, as the browser estimates it. */
 export async function webRoom(): Promise<number | undefined> {
   const { quota, usage } = await navigator.storage.estimate();
@@ -12,15 +15,7 @@ export async function inWebStorage<T>(name: string, work: () => Promise<T>): Pro
     return await work();
   } catch (cause) {
     if (!(cause instanceof DOMException)) throw cause;
-    if (cause.name === 'QuotaExceededError') throw noRoom(name, '', { cause });
+    if (cause.name === 'QuotaExceededError') throw new FileError(`${name}: is full; ${WEB_REMEDY}`, { cause });
     throw new FileError(`${name}: the browser refuses (${cause.message}); allow this site to keep data`, { cause });
   }
-}
-
-/** @param needs what is missing, where that is known */
-export function noRoom(name: string, needs = '', options?: ErrorOptions): FileError {
-  return new FileError(
-    `${name}: is full${needs}; free disk space, clear the data of this site, or give store: memoryStore() to keep nothing`,
-    options,
-  );
 }

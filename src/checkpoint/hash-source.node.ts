@@ -4,11 +4,11 @@ import { type Checksum, gitHeader } from './checksum.ts';
 
 const CHUNK_BYTES = 8 * 2 ** 20;
 
-/** The checksum of a whole source, in hexadecimal. @param onBytes told how many more bytes have been read */
-export async function checksumOf(
+/** As `checksumOf`. */
+export async function hashSource(
   source: ByteSource,
   algorithm: Checksum['algorithm'],
-  onBytes: (bytes: number) => void = () => {},
+  onBytes: (bytes: number) => void,
 ): Promise<string> {
   const hash = algorithm === 'sha256' ? createHash('sha256') : createHash('sha1').update(gitHeader(source.size));
   for (let at = 0; at < source.size; at += CHUNK_BYTES) {
@@ -19,5 +19,5 @@ export async function checksumOf(
   return hash.digest('hex');
 }
 
-/** Everywhere in Node. */
-export function assertChecksums(_where: string): void {}
+/** Node always can. */
+export function assertHashing(_where: string): void {}
