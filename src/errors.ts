@@ -30,6 +30,11 @@ export class BackendError extends DeltaDiTError {
   override readonly name = 'BackendError';
 }
 
+/** A device that computes has failed on its own: a command was invalid, its memory ran out, or it is lost. */
+export class DeviceError extends DeltaDiTError {
+  override readonly name = 'DeviceError';
+}
+
 /** A file could not be read or written. */
 export class FileError extends DeltaDiTError {
   override readonly name = 'FileError';

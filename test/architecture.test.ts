@@ -21,6 +21,7 @@ import {
 const ROWS: readonly (readonly string[])[] = [
   ['src/errors.ts'],
   ['src/shape.ts'],
+  ['src/device.ts'],
   ['src/checkpoint'],
   ['src/hub'],
   ['src/ops'],
@@ -202,6 +203,12 @@ describe('the code', () => {
       return names.has('dataSync') || names.has('arraySync');
     });
     expect(waiting).toEqual([]);
+  });
+
+  it('reads tensors where the device is asked whether they mean something', () => {
+    const reading = FILES.filter((file) => /\.(data|array)\(\)/.test(readFileSync(join(ROOT, file), 'utf8')));
+    // the probes are programs of their own
+    expect(reading.filter((file) => !/^src\/backend\/(native\/)?probe/.test(file))).toEqual([]);
   });
 
   it('has file and folder names that say something', () => {

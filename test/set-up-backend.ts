@@ -1,5 +1,6 @@
 import { runInThisContext } from 'node:vm';
 import { type BackendName, useBackend } from '../src/backend/select.ts';
+import { currentDevice, useSoftwareAdapter } from './support/software-adapter.ts';
 
 declare global {
   // Set per project in jest.config.ts.
@@ -15,6 +16,11 @@ Object.assign(
 );
 
 beforeAll(async () => {
+  if (globalThis.DELTA_DIT_BACKEND === 'webgpu') await useSoftwareAdapter();
   const report = await useBackend(globalThis.DELTA_DIT_BACKEND);
   if (report.name !== globalThis.DELTA_DIT_BACKEND) throw new Error(`Tests would run on ${report.name}.`);
+});
+
+afterAll(() => {
+  if (globalThis.DELTA_DIT_BACKEND === 'webgpu') currentDevice().destroy(); // with all of this file's tensors
 });

@@ -12,26 +12,27 @@ import {
 } from './backends/backend.ts';
 import { cpu } from './backends/cpu.ts';
 import { wasm } from './backends/wasm.ts';
+import { webgpu } from './backends/webgpu.ts';
 
 export { BACKEND_NAMES, type BackendName, type BackendOptions, type BackendReport } from './backends/backend.ts';
 
-/** Fastest first: the order in which they are tried when nothing is asked for. */
-const BACKENDS: readonly Backend[] = [tensorflow, wasm, cpu];
+/** The order in which they are tried when nothing is asked for. */
+const BACKENDS: readonly Backend[] = [tensorflow, webgpu, wasm, cpu];
 
 /**
  * Starts a backend for all tensors of this process and says which it is.
  *
- * Without a name, a backend that the caller has already started is kept; else the first of `tensorflow`, `wasm`, `cpu`
- * that is there is started.
+ * Without a name, a backend that the caller has already started is kept, or started again where its device is lost; else
+ * the first that is there is started of `tensorflow`, `wasm`, `cpu` in Node, and of `webgpu`, `wasm`, `cpu` in a browser.
  *
  * @throws BackendError if the backend asked for is not there (the message names the command to run), cannot be loaded,
- *   or if `gpu` is asked for and TensorFlow lists no GPU.
- * @throws OptionError for an unknown name, or `gpu` with a backend other than `tensorflow`.
+ *   or if `gpu` is asked for and the backend runs on none.
+ * @throws OptionError for an unknown name, or `gpu` with a backend that never runs on one.
  */
 export async function useBackend(name?: BackendName, options: BackendOptions = {}): Promise<BackendReport> {
-  const asked = name ?? (options.gpu ? 'tensorflow' : undefined);
-  if (options.gpu && asked !== 'tensorflow') {
-    throw new OptionError(`gpu: true needs the backend tensorflow, got ${asked}. Leave one of the two out.`);
+  const asked = name ?? (options.gpu ? 'tensorflow' : lostBackend());
+  if (options.gpu && asked !== 'tensorflow' && asked !== 'webgpu') {
+    throw new OptionError(`gpu: true needs the backend tensorflow or webgpu, got ${asked}. Leave one of the two out.`);
   }
   if (asked !== undefined) await startAsked(asked, options);
   else if (!getBackend()) return startFirst(options);
@@ -43,7 +44,7 @@ export async function useBackend(name?: BackendName, options: BackendOptions = {
 async function startAsked(name: BackendName, options: BackendOptions): Promise<void> {
   const chosen = BACKENDS.find((backend) => backend.name === name);
   if (!chosen) throw new OptionError(`Backend: expected one of ${BACKEND_NAMES.join(', ')}, got ${String(name)}.`);
-  if (getBackend() === name) return;
+  if (getBackend() === name && !lostBackend()) return;
   const absence = await chosen.findAbsence();
   if (absence) {
     const advice = absence.command ? ` Run \`${absence.command}\`.` : '';
@@ -52,9 +53,15 @@ async function startAsked(name: BackendName, options: BackendOptions): Promise<v
   await chosen.start(options);
 }
 
+/** The name of the current backend where its device is gone. */
+function lostBackend(): BackendName | undefined {
+  const current = BACKENDS.find(({ name }) => name === getBackend());
+  return current?.isLost?.(runningBackend()) ? current.name : undefined;
+}
+
 async function startFirst(options: BackendOptions): Promise<BackendReport> {
   const absent: AbsentBackend[] = [];
-  for (const backend of BACKENDS) {
+  for (const backend of BACKENDS.filter(({ onlyByName }) => !onlyByName?.())) {
     const absence = await backend.findAbsence();
     if (absence) {
       absent.push(absence);
@@ -74,6 +81,7 @@ async function startFirst(options: BackendOptions): Promise<BackendReport> {
 async function describeCurrent(absent: readonly AbsentBackend[]): Promise<BackendReport> {
   const name = getBackend();
   const known = BACKENDS.find((backend) => backend.name === name);
+  known?.listen?.(runningBackend());
   const described = known
     ? await known.describe(runningBackend())
     : { description: `${name}, started by the caller`, version: TFJS_VERSION, gpu: name.startsWith('webg') };
@@ -83,7 +91,7 @@ async function describeCurrent(absent: readonly AbsentBackend[]): Promise<Backen
 
 function noGpu(report: BackendReport): string {
   return (
-    `A GPU was asked for, but ${report.description} lists none, so it would run on the CPU. ` +
+    `A GPU was asked for, but there is none for ${report.description}: it would run on the CPU. ` +
     'Leave gpu out to run on the CPU; `delta-dit doctor` says what a GPU needs here.'
   );
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../device.ts';
 
 /** mean|now − before| of each row of [N, …]; of `now` alone, mean|now|. @returns [N], fresh */
 export function meanChange(now: tf.Tensor, before?: tf.Tensor): tf.Tensor1D {
@@ -21,7 +22,7 @@ export function relativeChange(now: tf.Tensor, before: tf.Tensor): tf.Tensor1D {
 /** Reads a tensor [N] and frees it. */
 export async function readRows(values: tf.Tensor1D): Promise<number[]> {
   try {
-    return Array.from(await values.data());
+    return Array.from(await readTensor(values));
   } finally {
     values.dispose();
   }

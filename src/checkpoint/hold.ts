@@ -165,9 +165,9 @@ function handOver(tensor: tf.Tensor): void {
   tf.slice(tf.reshape(tensor, [-1]), 0, Math.min(1, tensor.size));
 }
 
-// V8 where there is no room for an array; TensorFlow (RESOURCE_EXHAUSTED); Emscripten's heap
+// V8 where there is no room for an array; TensorFlow (RESOURCE_EXHAUSTED); Emscripten's heap; WebGPU's mapped buffers
 const NO_MEMORY =
-  /allocation failed|invalid (typed )?array( buffer)? length|out of memory|\bOOM\b|exhausted|enlarge memory/i;
+  /allocation failed|invalid (typed )?array( buffer)? length|out of memory|\bOOM\b|exhausted|enlarge memory|createBuffer failed/i;
 
 /** The error of a tensor for which there was no memory; undefined where `cause` is of another kind. */
 export function outOfMemory(

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { assertTensorsFit, settleDevice } from '../device.ts';
 import { CheckpointError } from '../errors.ts';
 import { type Shape, sameShape } from '../shape.ts';
 import { assertHolds, holdsBfloat16, holdTensor, outOfMemory, type WeightDtype } from './hold.ts';
@@ -47,7 +48,8 @@ export class Weights {
 
   /**
    * Compares what a model needs with what the checkpoint holds, before anything is read.
-   * @throws CheckpointError that lists missing, unexpected and wrong-shape tensors together.
+   * @throws CheckpointError that lists missing, unexpected and wrong-shape tensors together; BackendError when one is
+   * larger than what the device can hold.
    */
   expect(parameters: ReadonlyMap<string, Shape>): void {
     checkParameters(
@@ -55,6 +57,7 @@ export class Weights {
       parameters,
       new Map([...this.archive.tensors].map(([name, t]) => [name, t.shape])),
     );
+    assertTensorsFit(this.archive.name, parameters);
   }
 
   /** Says which tensors will be loaded, in that order, so that the next are read while one is handed over. */
@@ -65,7 +68,8 @@ export class Weights {
   /**
    * Reads every tensor under `path`.
    * @param held bfloat16 only where their last axis is even
-   * @throws BackendError when there is no memory for them; what was loaded before stays until `dispose`.
+   * @throws BackendError, or of a device DeviceError, when there is no memory for them; what was loaded before stays until
+   * `dispose`.
    */
   async load(path: string, held: WeightDtype = 'float32'): Promise<void> {
     const exact = this.archive.tensors.get(path);
@@ -73,6 +77,7 @@ export class Weights {
       ? [exact]
       : [...this.archive.tensors.values()].filter(({ name }) => name.startsWith(`${path}.`));
     for (const tensor of below) await this.loadTensor(tensor, held);
+    await settleDevice();
   }
 
   private async loadTensor(stored: StoredTensor, held: WeightDtype): Promise<void> {

@@ -1,6 +1,7 @@
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
+import { readTensor } from '../device.ts';
 import { BackendError } from '../errors.ts';
 import { type Shape, sameShape } from '../shape.ts';
 import { TorchChild, type TorchOptions } from './torch-child.ts';
@@ -61,7 +62,7 @@ export async function torchRival(workload: Workload, start: TorchStart, folder: 
     relativeL2: async () => {
       const theirs = await resultOf(child, folder, 'output');
       const result = await workload.run();
-      const ours = { shape: result.shape, values: Float32Array.from(await result.data()) };
+      const ours = { shape: result.shape, values: Float32Array.from(await readTensor(result)) };
       result.dispose();
       return relativeDistance(ours, theirs);
     },

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { replaceBranches, storedBranch } from '../cache/cached-branch.ts';
+import { readTensor } from '../device.ts';
 import { type Block, type BlockRunner, type BranchName, type Modulation, runBlock } from '../models/block.ts';
 
 /** How a branch's output y, before its gate, differs from those of the steps before. Sums over rows, tokens and channels. */
@@ -87,7 +88,7 @@ export class BranchMeter {
     sums: tf.Tensor1D[],
   ): Promise<void> {
     const stacked = tf.stack(sums); // [S,1+k]
-    const values = await stacked.data().finally(() => stacked.dispose());
+    const values = await readTensor(stacked).finally(() => stacked.dispose());
     const [, count = 1] = stacked.shape;
     for (const [index, place] of places.entries()) {
       const [size = 0, ...changes] = values.slice(index * count, (index + 1) * count);

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { residual } from '../cache/delta.ts';
 import type { Span } from '../cache/site.ts';
+import { readTensor } from '../device.ts';
 import { OptionError } from '../errors.ts';
 import { type Block, type BlockRunner, runBlock } from '../models/block.ts';
 
@@ -84,7 +85,7 @@ export class DeltaMeter {
   /** One awaited read for all spans. */
   private async read(step: number, sums: ReadonlyMap<SpanMeter, tf.Tensor2D>): Promise<void> {
     const stacked = tf.stack(this.meters.map((meter) => sums.get(meter) as tf.Tensor2D)); // [S,3 or 6,N]
-    const values = await stacked.data().finally(() => stacked.dispose());
+    const values = await readTensor(stacked).finally(() => stacked.dispose());
     const [, kinds = 0, rows = 0] = stacked.shape;
     for (const span of this.meters.keys()) {
       for (let row = 0; row < rows; row++) {

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { OpenedCheckpoint } from '../../converters/open-checkpoint.ts';
 import { encodeFloat32, toFloat32 } from '../checkpoint/dtypes.ts';
 import type { StoredTensor, TensorArchive } from '../checkpoint/stored-tensor.ts';
+import { readTensor } from '../device.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { DiT } from '../models/dit.ts';
 import { PixArt } from '../models/pixart.ts';
@@ -100,7 +101,7 @@ async function ofClasses(pipe: DiTPipeline, { subjects, guided, inputs }: Subjec
   await inputs.given('labels', [labels.length], labels);
   const side = config.inputSize / config.patchSize;
   const table = positionTable(config.hiddenSize, side, side);
-  await inputs.given('positions', table.shape, await table.data()).finally(() => table.dispose());
+  await inputs.given('positions', table.shape, await readTensor(table)).finally(() => table.dispose());
   return {
     ...{ model: 'dit', order: ['cond', 'uncond'], parameters: DiT.parameterShapes(config) },
     guidedChannels: pipe.numerics === 'original' ? Math.min(3, config.inChannels) : config.inChannels,
@@ -116,8 +117,8 @@ async function ofPrompts(pipe: PixArtPipeline, { subjects, guided, inputs }: Sub
   const encode = (prompts: readonly string[]) => pipe.encodePrompts(prompts);
   const captions = await captionsOf(request, guided, { encode, nullCaption: undefined });
   const { embeds, mask } = captions;
-  await inputs.given('captions', embeds.shape, await embeds.data());
-  await inputs.given('mask', mask.shape, await mask.data());
+  await inputs.given('captions', embeds.shape, await readTensor(embeds));
+  await inputs.given('mask', mask.shape, await readTensor(mask));
   const half = (from: number, prompts: readonly string[]) => ({
     embeds: tf.slice(embeds, [from, 0, 0], [n, -1, -1]),
     mask: tf.slice(mask, [from, 0], [n, -1]),
@@ -144,20 +145,20 @@ async function timedRun(paint: Paint, options: RunOptions): Promise<PaintedRun &
     ...options,
     onStep: async ({ step, latents: x }) => {
       if (step + 1 < (options.numInferenceSteps ?? 0)) return;
-      latents = { shape: x.shape, values: Float32Array.from(await x.data()) };
+      latents = { shape: x.shape, values: Float32Array.from(await readTensor(x)) };
       sampling = (performance.now() - start) / 1000;
     },
   });
   const stacked = tf.stack([...images]);
   tf.dispose([...images]);
-  const values = Float32Array.from(await stacked.data());
+  const values = Float32Array.from(await readTensor(stacked));
   stacked.dispose();
   return { sampling, decoding: report.decodeSeconds, latents, images: { shape: stacked.shape, values } };
 }
 
 async function givenNoise(inputs: WorkloadInputs, shape: [number, number, number, number]): Promise<tf.Tensor4D> {
   const drawn = torchNoise(0, shape[0])(shape);
-  return inputs.given<tf.Tensor4D>('latents', shape, await drawn.data()).finally(() => drawn.dispose());
+  return inputs.given<tf.Tensor4D>('latents', shape, await readTensor(drawn)).finally(() => drawn.dispose());
 }
 
 /** Of the transformer, and of the autoencoder under `vae.`. */

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { OpenedCheckpoint } from '../../converters/open-checkpoint.ts';
 import { withWeights } from '../checkpoint/archive.ts';
 import type { WeightDtype } from '../checkpoint/hold.ts';
+import { readTensor } from '../device.ts';
 import { DiT } from '../models/dit.ts';
 import { PixArt } from '../models/pixart.ts';
 import { PIXART_CAPTION_LENGTH } from '../models/pixart-config.ts';
@@ -43,7 +44,7 @@ async function ditModel(
   await inputs.given('timesteps', [rows], timesteps);
   await inputs.given('labels', [rows], labels);
   const table = positionTable(hiddenSize, size / patchSize, size / patchSize);
-  await inputs.given('positions', table.shape, await table.data()).finally(() => table.dispose());
+  await inputs.given('positions', table.shape, await readTensor(table)).finally(() => table.dispose());
   const dit = await withWeights(archive, (weights) => DiT.fromWeights(config, weights), dtype);
   return {
     ...{ task: 'model', model: 'dit', config, count: 1, tensors: tensorsOf(archive, inputs) },

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { relativeChange } from '../cache/row-change.ts';
+import { readTensor } from '../device.ts';
 import { type Block, type BlockRunner, type Modulation, runAllBlocks } from '../models/block.ts';
 import { layerNormModulate } from '../ops/layer-norm.ts';
 
@@ -73,7 +74,7 @@ export class StackMeter {
       return tf.stack([ratio, relativeChange(now.input, before.input), relativeChange(now.output, before.output)]);
     });
     tf.dispose({ ...before });
-    const values = await changes.data().finally(() => changes.dispose());
+    const values = await readTensor(changes).finally(() => changes.dispose());
     const rows = values.length / 3;
     for (let row = 0; row < rows; row++) {
       const [magnitudeRatio = 0, inputChange = 0, outputChange = 0] = [0, 1, 2].map(

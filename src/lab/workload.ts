@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { toFloat32 } from '../checkpoint/dtypes.ts';
 import type { StoredTensor, TensorArchive } from '../checkpoint/stored-tensor.ts';
+import { readTensor } from '../device.ts';
 import type { BlockRunner } from '../models/block.ts';
 import type { TransformerSizes } from '../models/dit-config.ts';
 import type { Shape } from '../shape.ts';
@@ -73,6 +74,6 @@ export async function timeRun(workload: Workload): Promise<number> {
 /** Waits for a tensor by reading one number of it: a whole one would take its time to copy. */
 export async function computed(tensor: tf.Tensor): Promise<void> {
   const one = tf.tidy(() => tf.slice(tf.reshape(tensor, [-1]), 0, 1));
-  await one.data();
+  await readTensor(one);
   one.dispose();
 }

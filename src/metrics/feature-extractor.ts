@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../device.ts';
 import { AbortError } from '../errors.ts';
 import { ImageClassifier } from '../models/image-classifier.ts';
 import type { ImageClassifierCheckpoint } from '../models/image-classifier-checkpoint.ts';
@@ -93,6 +94,6 @@ export class FeatureExtractor {
 
 async function rowsOf(matrix: tf.Tensor2D): Promise<Float32Array[]> {
   const [rows, columns] = matrix.shape;
-  const values = (await matrix.data()) as Float32Array;
+  const values = (await readTensor(matrix)) as Float32Array;
   return Array.from({ length: rows }, (_, i) => values.slice(i * columns, (i + 1) * columns));
 }

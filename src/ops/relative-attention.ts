@@ -36,8 +36,11 @@ export function relativeBuckets(length: number, buckets: RelativeBuckets): tf.Te
   return tf.tensor2d(values, [length, length], 'int32');
 }
 
-/** The lowest float32 (torch.finfo(torch.float32).min): leaves masked keys no weight, and all alike where none is left. */
-const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
+/**
+ * Leaves masked keys no weight, and all alike where none is left, as the lowest float32 of transformers does. That itself is
+ * below where the softmax of tfjs on WebGPU begins its search for a row's maximum.
+ */
+const LOWEST = Math.fround(-3.4e38);
 
 /**
  * What is added to the scores of each key: nothing, or the lowest number where the mask is 0.

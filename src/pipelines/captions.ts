@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../device.ts';
 import { assertShape } from '../shape.ts';
 import type { PixArtGenerateOptions } from './pixart-options.ts';
 import type { EncodedPrompts } from './prompt-encoder.ts';
@@ -126,7 +127,7 @@ async function withoutPadding({ embeds, mask }: Half): Promise<Half & { readonly
 /** Columns up to the last that is no padding in some row; 1 at least. */
 async function longest(mask: tf.Tensor2D): Promise<number> {
   const [, length] = mask.shape;
-  const ones = Array.from(await mask.data());
+  const ones = Array.from(await readTensor(mask));
   return ones.reduce((end, value, i) => (value ? Math.max(end, (i % length) + 1) : end), 1);
 }
 

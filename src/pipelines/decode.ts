@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../device.ts';
 import { type AutoencoderKL, DECODE_TILE_BUDGET, type TiledDecodeOptions } from '../models/autoencoder-kl.ts';
 import { decodesInTiles } from '../models/memory.ts';
 import { checkAborted } from './sample.ts';
@@ -31,7 +32,7 @@ export async function decodeEach(
       const betweenBands = () => checkAborted(signal, `while decoding ${picture}`);
       const image = await decodeOne(vae, z, { tileBudgetBytes, betweenBands });
       images.push(image);
-      await image.data(); // so that the time of decoding is counted where it is spent
+      await readTensor(image); // so that the time of decoding is counted where it is spent
     }
     return { images, decodeSeconds: (performance.now() - start) / 1000 };
   } catch (error) {

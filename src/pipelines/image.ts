@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../device.ts';
 import type { Numerics } from '../models/dit-config.ts';
 import { roundHalfEven } from '../schedulers/noise-schedule.ts';
 
@@ -17,8 +18,7 @@ export interface PixelImage {
 export async function toPixels(image: tf.Tensor3D, numerics: Numerics): Promise<PixelImage> {
   const [height, width] = image.shape;
   const unit = tf.tidy(() => tf.clipByValue(tf.add(tf.div(image, 2), 0.5), 0, 1));
-  const values = await unit.data();
-  unit.dispose();
+  const values = await readTensor(unit).finally(() => unit.dispose());
   const data = new Uint8ClampedArray(width * height * 4).fill(255);
   const eightBit = numerics === 'diffusers' ? roundHalfEven : (x: number) => Math.floor(Math.fround(x + 0.5));
   for (let pixel = 0; pixel < width * height; pixel++) {

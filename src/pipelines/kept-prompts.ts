@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../device.ts';
 import type { PromptLength } from './captions.ts';
 import type { PromptEmbeds } from './prompt-embeds.ts';
 import type { EncodedPrompts } from './prompt-encoder.ts';
@@ -19,7 +20,7 @@ export class KeptPrompts {
     const rows = new Map<string, KeptPrompt>();
     for (const { embeds, mask, prompts, truncated, encoder } of encoded) {
       const [, length] = mask.shape;
-      const ones = Array.from(await mask.data());
+      const ones = Array.from(await readTensor(mask));
       for (const [i, prompt] of prompts.entries()) {
         disposeRow(rows.get(prompt));
         rows.set(prompt, {

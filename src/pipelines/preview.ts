@@ -1,5 +1,6 @@
 /** Pictures of latents without decoding them: the colour of each position as an affine map of its channels. */
 import * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../device.ts';
 import type { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { TorchGenerator } from '../ops/randn.ts';
 import { type PixelImage, toPixels } from './image.ts';
@@ -27,7 +28,7 @@ export async function fitLatentColours(vae: LatentDecoder): Promise<LatentColour
   const pixels = tf.tidy(() => tf.clipByValue(vae.decode(latents), -1, 1)); // [N,H,W,3]
   const colours = tf.avgPool(pixels as tf.Tensor4D, vae.scale, vae.scale, 'valid'); // [N,h,w,3]
   try {
-    return leastSquares(await latents.data(), channels, await colours.data());
+    return leastSquares(await readTensor(latents), channels, await readTensor(colours));
   } finally {
     tf.dispose([latents, pixels, colours]);
   }

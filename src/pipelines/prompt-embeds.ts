@@ -6,6 +6,7 @@ import { quoted } from '../checkpoint/quoted.ts';
 import { openSafetensors } from '../checkpoint/safetensors.ts';
 import { writeSafetensors } from '../checkpoint/safetensors-writer.ts';
 import type { StoredTensor, TensorArchive } from '../checkpoint/stored-tensor.ts';
+import { readTensor } from '../device.ts';
 import { CheckpointError, FormatError } from '../errors.ts';
 import { assertShape, elementCount, type Shape } from '../shape.ts';
 
@@ -66,7 +67,7 @@ async function tensorsOf(prefix: string, { embeds, mask, prompts }: PromptEmbeds
   const [count, length] = embeds.shape;
   assertShape('prompt embeds: mask', mask.shape, [count, length]);
   assertShape('prompt embeds: prompts', [prompts.length], [count]);
-  const [values, ones] = await Promise.all([embeds.data(), mask.data()]);
+  const [values, ones] = await Promise.all([readTensor(embeds), readTensor(mask)]);
   return [
     stored(`${prefix}embeds`, 'F32', embeds.shape, Float32Array.from(values)),
     stored(`${prefix}mask`, 'I32', mask.shape, Int32Array.from(ones)),

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type BlockDelta, reportDeltas } from '../cache/record-deltas.ts';
 import type { RunCache } from '../cache/run-cache.ts';
+import { readTensor } from '../device.ts';
 import { AbortError, NumericsError } from '../errors.ts';
 import type { BlockRunner } from '../models/block.ts';
 import type { ModelOutput, NoiseSource, Sampler, Timestep } from '../schedulers/sampler.ts';
@@ -149,8 +150,7 @@ function breathe(): Promise<void> {
 /** One reduction and one awaited read: 0·x is NaN where x is NaN or infinite. */
 async function checkFinite(x: tf.Tensor4D, step: number, timestep: number): Promise<void> {
   const probe = tf.tidy(() => tf.sum(tf.mul(x, 0)));
-  const [value] = await probe.data();
-  probe.dispose();
+  const [value] = await readTensor(probe).finally(() => probe.dispose());
   if (value !== 0) {
     throw new NumericsError(
       `latents stopped being finite at step ${step + 1} (timestep ${timestep}) on backend ${tf.getBackend()}; ` +

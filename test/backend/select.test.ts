@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TfjsNodePackage } from '../../src/backend/native/tfjs-node-package.ts';
 import { type BackendName, useBackend } from '../../src/backend/select.ts';
+import type { DawnPackage } from '../../src/backend/webgpu/dawn.node.ts';
 import { BackendError, OptionError } from '../../src/errors.ts';
 
 const machine = {
@@ -17,6 +18,22 @@ jest.mock('../../src/backend/native/tfjs-node-package.ts', () => ({
 jest.mock('../../src/backend/native/setup-platform.ts', () => ({
   recipeForThisMachine: () => machine.recipe,
 }));
+
+const dawn = { found: undefined as DawnPackage | undefined, runs: true };
+jest.mock('../../src/backend/webgpu/dawn.node.ts', () => ({ findDawn: () => dawn.found, runsHere: () => dawn.runs }));
+
+/** Makes this look like a browser until it is undone, with a `navigator` like the page's. */
+function pretendBrowser(navigator: object): () => void {
+  const node = Object.getOwnPropertyDescriptor(process, 'versions')!;
+  const ours = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  Object.defineProperty(process, 'versions', { ...node, value: {} });
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
+  return () => {
+    Object.defineProperty(process, 'versions', node);
+    if (ours) Object.defineProperty(globalThis, 'navigator', ours);
+    else Reflect.deleteProperty(globalThis, 'navigator');
+  };
+}
 
 const TFJS_NODE: TfjsNodePackage = {
   name: '@tensorflow/tfjs-node',
@@ -136,14 +153,13 @@ describe('an absent TensorFlow that is asked for', () => {
   });
 
   it('has no command to offer in a browser', async () => {
-    const node = Object.getOwnPropertyDescriptor(process, 'versions')!;
-    Object.defineProperty(process, 'versions', { ...node, value: {} });
+    const restore = pretendBrowser({});
     try {
       await expect(useBackend('tensorflow')).rejects.toThrow(
         /^The backend tensorflow is not there: it runs in Node only\.$/,
       );
     } finally {
-      Object.defineProperty(process, 'versions', node);
+      restore();
     }
   });
 
@@ -153,18 +169,55 @@ describe('an absent TensorFlow that is asked for', () => {
   });
 });
 
+describe('WebGPU', () => {
+  it('is asked for by name in Node, and says how it is installed', async () => {
+    expect((await useBackend()).absent.map(({ name }) => name)).toEqual(['tensorflow']);
+    await expect(useBackend('webgpu')).rejects.toThrow(
+      'The backend webgpu is not there: npm webgpu is not installed. Run `npm install webgpu`.',
+    );
+  });
+
+  it('says where npm webgpu has nothing for the machine', async () => {
+    Object.assign(dawn, { found: { folder: '', version: '0.6.2', addon: '' }, runs: false });
+    await expect(useBackend('webgpu')).rejects.toThrow(/not there: npm webgpu 0\.6\.2 has nothing for \w+ on \w+\.$/);
+  });
+
+  it('is the first that a browser tries, which goes on without it and says why', async () => {
+    const warn = jest.spyOn(console, 'warn').mockImplementation(); // wasm misses the Worker of a browser here
+    const restore = pretendBrowser({ gpu: { requestAdapter: async () => null } });
+    try {
+      const { name, absent } = await useBackend();
+      expect(name).not.toBe('webgpu');
+      expect(absent.slice(0, 2).map((backend) => backend.name)).toEqual(['tensorflow', 'webgpu']);
+      expect(absent[1]!.reason).toMatch(/^WebGPU finds no adapter: no GPU.*chrome:\/\/gpu/);
+    } finally {
+      restore();
+      warn.mockRestore();
+    }
+  });
+
+  it('is not there in a browser that has none', async () => {
+    const restore = pretendBrowser({});
+    try {
+      await expect(useBackend('webgpu')).rejects.toThrow(/not there: this browser has no WebGPU, or has it for pages/);
+    } finally {
+      restore();
+    }
+  });
+});
+
 describe('a GPU that is asked for', () => {
   it('is refused where TensorFlow lists none', async () => {
     installTensorFlow({ gpu: false });
     const asked = useBackend(undefined, { gpu: true });
     await expect(asked).rejects.toThrow(BackendError);
-    await expect(asked).rejects.toThrow(/A GPU was asked for, but TensorFlow 2\.21\.0, CPU lists none/);
+    await expect(asked).rejects.toThrow(/A GPU was asked for, but there is none for TensorFlow 2\.21\.0, CPU:/);
   });
 
   it('is refused also where TensorFlow was started before', async () => {
     installTensorFlow({ gpu: false });
     await useBackend();
-    await expect(useBackend('tensorflow', { gpu: true })).rejects.toThrow(/lists none/);
+    await expect(useBackend('tensorflow', { gpu: true })).rejects.toThrow(/there is none/);
   });
 
   it('is refused where there is no TensorFlow, instead of taking wasm', async () => {
@@ -186,7 +239,7 @@ describe('a GPU that is asked for', () => {
 
 it('refuses a name that it does not know, with the list', async () => {
   await expect(useBackend('cuda' as BackendName)).rejects.toThrow(
-    'Backend: expected one of tensorflow, wasm, cpu, got cuda.',
+    'Backend: expected one of tensorflow, webgpu, wasm, cpu, got cuda.',
   );
 });
 

@@ -1,11 +1,11 @@
 import { type KernelBackend, setBackend, version_core } from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.ts';
 
-export const BACKEND_NAMES = ['tensorflow', 'wasm', 'cpu'] as const;
+export const BACKEND_NAMES = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof BACKEND_NAMES)[number];
 
 export interface BackendOptions {
-  /** Accept only a TensorFlow that runs on a GPU. Implies the backend `tensorflow`. Default false. */
+  /** Accept only a backend that runs on a GPU. Implies the backend `tensorflow` where none is named. Default false. */
   readonly gpu?: boolean;
   /**
    * Where the three `.wasm` files of @tensorflow/tfjs-backend-wasm are served: the URL of their folder, or the URL of each
@@ -14,6 +14,11 @@ export interface BackendOptions {
   readonly wasmPaths?: string | Readonly<Record<string, string>>;
   /** Told what works and could work better. Default: console.warn. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /**
+   * Of `webgpu` in Node: options of Dawn, such as `backend=vulkan`, or `adapter=` and a part of the adapter's name. Added
+   * to those of the environment variable DELTA_DIT_DAWN, which are separated by `;`.
+   */
+  readonly dawn?: readonly string[];
 }
 
 /** What runs the tensors, in words and in fields. */
@@ -27,7 +32,7 @@ export interface BackendReport {
   readonly gpu: boolean;
   /** Of TensorFlow: our own ops on top of it. */
   readonly fusedOps?: FusedOpsReport;
-  /** Faster backends that were passed over because they are not there, fastest first. */
+  /** Backends that come before it and were passed over because they are not there, in order. */
   readonly absent: readonly AbsentBackend[];
 }
 
@@ -46,12 +51,18 @@ export interface AbsentBackend {
 /** One way to run tensors. A new one is one file beside this and one row in `select.ts`. */
 export interface Backend {
   readonly name: BackendName;
+  /** Whether it is left out here when nothing is asked for. Default: it is not. */
+  onlyByName?(): boolean;
   /** Looks without loading anything; undefined where the backend can be started. */
   findAbsence(): Promise<AbsentBackend | undefined>;
   /** Loads the package and makes it the backend of tfjs. Throws BackendError. */
   start(options: BackendOptions): Promise<void>;
   /** Describes the backend while it runs. */
   describe(running: KernelBackend): Promise<Omit<BackendReport, 'name' | 'absent' | 'fusedOps'>>;
+  /** Hears what goes wrong in the backend's device on its own, also where the caller has started it. */
+  listen?(running: KernelBackend): void;
+  /** Whether that device is gone, so that the backend has to be started again. */
+  isLost?(running: KernelBackend): boolean;
   /** Adds our own ops to the backend while it runs, also where the caller has started it. Throws BackendError. */
   equip?(running: KernelBackend): Promise<FusedOpsReport | undefined>;
 }

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import { readTensor } from '../../device.ts';
 import { OptionError } from '../../errors.ts';
 import { gatherRows } from '../../ops/rows.ts';
 import type { BlockPass, DynamicRun } from '../dynamic.ts';
@@ -76,7 +77,8 @@ class AdaCacheRun implements DynamicRun {
     });
     const saw = (added: tf.Tensor3D, rows: readonly number[]) => watch(pass.kept, added, rows);
     await pass.span(pass.depth, reuse, { block: this.watchedBlock, branch: 'self', saw });
-    const changes = reuse.includes(false) ? await pass.kept.get('change')?.data() : undefined;
+    const change = reuse.includes(false) ? pass.kept.get('change') : undefined;
+    const changes = change && (await readTensor(change));
     this.signals.push(
       reuse.map((reused, row) => {
         const { rate, distance } = this.rows[row] ?? { rate: 1, distance: 0 };

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { Command, Option } from 'commander';
+import { readTensor } from '../../device.ts';
 import { checkpointPath } from '../../hub/checkpoint-path.ts';
 import {
   type AutoencoderKL,
@@ -185,6 +186,6 @@ async function encode(
   const latents = tf.tidy(() =>
     autoencoder.latents(moments, seed === null ? undefined : torchNoise(seed, 1)(moments.mean.shape)),
   );
-  await latents.data(); // so that the time is counted where it is spent
+  await readTensor(latents); // so that the time is counted where it is spent
   return { latents, ...moments, encodeSeconds: (performance.now() - start) / 1000 };
 }
