@@ -17,6 +17,7 @@ const compare = element('compare', HTMLInputElement);
 const backend = element('backend', HTMLSelectElement);
 
 const BACKEND_TITLES: Readonly<Partial<Record<BackendName, string>>> = {
+  webgpu: 'WebGPU',
   wasm: 'WebAssembly',
 };
 

@@ -50,10 +50,11 @@ export class Studio {
   }
 }
 
-/** What runs, and why nothing faster does. */
+/** What runs, and why WebGPU does not. */
 function backendNote({ description, absent }: BackendReport): string {
-  const reason = absent.find(({ name }) => name !== 'tensorflow')?.reason;
-  return reason === undefined ? description : `${description} (${reason})`;
+  const reason = absent.find(({ name }) => name === 'webgpu')?.reason;
+  const [why] = reason?.split('. ') ?? []; // after it comes advice, which is followed already
+  return why === undefined ? `${description}.` : `${description}. ${why.charAt(0).toUpperCase()}${why.slice(1)}.`;
 }
 
 function failure(error: unknown): Failed {

@@ -9,7 +9,7 @@ import { runCli } from '../cli/run-cli.ts';
 import { readPng } from '../support/read-png.ts';
 import { ServedPage } from '../support/served-page.ts';
 
-const served = ServedPage.forTests();
+const served = ServedPage.forTests(['--disable-gpu']);
 
 /** Longest that a real machine with other work may take for a few steps; nothing is measured by it. */
 const PATIENCE = { timeout: 90_000 };
@@ -148,17 +148,25 @@ describe('what goes wrong', () => {
     await page.getByRole('alert').waitFor({ state: 'hidden' });
   });
 
-  it('is told where a file does not arrive whole', async () => {
+  it('is told: no GPU, which can be gone without, then a file that does not arrive whole', async () => {
     const page = await opened(1);
     await page.getByLabel('Cache', { exact: true }).selectOption('none');
-    await page.context().route('**/vae.safetensors', (route) => route.fulfill({ body: Buffer.alloc(1925158) }));
+    await page.getByLabel('Runs on').selectOption('webgpu');
     await page.getByRole('button', { name: 'Generate' }).click();
     await says(page, 'Failed.');
-    expect(await page.getByRole('alert').textContent()).toMatch(/vae\.safetensors.*sha256/);
+    expect(await page.getByRole('alert').textContent()).toContain('WebGPU finds no adapter');
+    await page.getByLabel('Runs on').selectOption('The fastest there is');
+    await page.context().route('**/vae.safetensors', (route) => route.fulfill({ body: Buffer.alloc(1925158) }));
+    await page.getByRole('button', { name: 'Generate' }).click();
+    await page
+      .getByRole('alert')
+      .filter({ hasText: /vae\.safetensors.*sha256/ })
+      .waitFor(PATIENCE);
     await page.context().unroute('**/vae.safetensors');
     await page.getByRole('button', { name: 'Generate' }).click();
     await says(page, 'Done.');
     expect(await page.getByRole('alert').isVisible()).toBe(false);
+    expect(await page.locator('#backend-note').textContent()).toMatch(/^WebAssembly.*\. WebGPU finds no adapter/);
     await page.context().close();
   });
 });
