@@ -15,6 +15,9 @@ const ISOLATED = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
+/** What the build takes longest for is no one's concern. */
+const QUIET = { checks: { pluginTimings: false } };
+
 /** Lays beside the page what it fetches as it runs: checkpoints, and tfjs' .wasm files. */
 function fetchedFiles(): Plugin {
   const wasm = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm/package.json'));
@@ -46,8 +49,8 @@ export default defineConfig(async () => {
       DELTA_DIT_VERSION: JSON.stringify(version),
       MANIFESTS: JSON.stringify(Object.fromEntries(await Promise.all(manifests))),
     },
-    build: { outDir: OUT, emptyOutDir: true, target: 'es2022', chunkSizeWarningLimit: 4096 },
-    worker: { format: 'es' as const },
+    build: { outDir: OUT, emptyOutDir: true, target: 'es2022', rolldownOptions: QUIET },
+    worker: { format: 'es' as const, rolldownOptions: QUIET },
     plugins: [fetchedFiles()],
     preview: { headers: ISOLATED, port: 4173 },
   };

@@ -63,7 +63,7 @@ export class BlockMapView {
         pen.fillRect(x, y, w, h);
         if (cell !== 'partly') continue;
         pen.fillStyle = colours.computed;
-        pen.fillRect(x, y, Math.ceil(w / 2), h);
+        pen.fillRect(x, y, w, Math.ceil(h / 2));
       }
     });
   }

@@ -32,21 +32,21 @@ const PROMPTS = [
 export const DEMO_MODELS: readonly DemoModel[] = [
   demoModel({
     name: 'dit-emoji',
-    title: 'dit-emoji: DiT, from a class',
+    title: 'DiT, from a class',
     subject: 'class',
     samplers: ['ddim', 'dpm-solver++', 'unipc', 'deis', 'ddpm'],
     prompts: [],
   }),
   demoModel({
     name: 'pixart-emoji',
-    title: 'pixart-emoji: PixArt-α, from a prompt',
+    title: 'PixArt-α, from a prompt',
     subject: 'prompt',
     samplers: ['dpm-solver++', 'ddim', 'unipc', 'deis', 'ddpm'],
     prompts: PROMPTS,
   }),
   demoModel({
     name: 'pixart-emoji-lcm',
-    title: 'pixart-emoji-lcm: PixArt-α in four steps',
+    title: 'PixArt-α LCM, in four steps',
     subject: 'prompt',
     samplers: ['lcm'],
     prompts: PROMPTS,

@@ -10,7 +10,11 @@ export class Findings {
   /** Whether what is shown as a problem is about the settings, and goes when they do. */
   private ofSettings = false;
 
+  /** How the pictures compare, in a sentence; empty where there is one only. */
+  summary = '';
+
   clear(): void {
+    this.summary = '';
     this.verdict.hidden = true;
     this.warnings.hidden = true;
     this.warnings.replaceChildren();
@@ -22,6 +26,7 @@ export class Findings {
     element('psnr', HTMLElement).textContent = decibels(psnr);
     element('macs', HTMLElement).textContent = macsRatio === undefined ? 'not known' : times(macsRatio);
     this.verdict.hidden = false;
+    this.summary = `The cache made it ${times(speedUp)} as fast.`;
   }
 
   /** @param texts those that are shown already are left out */

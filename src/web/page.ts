@@ -106,7 +106,8 @@ class Page {
     this.running = undefined;
     this.working(false);
     if (message.kind === 'failed') this.failed(message);
-    this.progress.end({ finished: 'Done.', stopped: 'Stopped.', failed: 'Failed.' }[message.kind]);
+    const outcome = { finished: `Done. ${this.findings.summary}`, stopped: 'Stopped.', failed: 'Failed.' };
+    this.progress.end(outcome[message.kind], message.kind === 'finished');
   }
 
   private failed({ message, ofSettings }: Failed): void {

@@ -49,10 +49,10 @@ export class Progress {
     this.showSteps(step + 1, steps);
   }
 
-  /** The work is over. */
-  end(outcome: string): void {
+  /** The work is over. @param done whether all of it was done */
+  end(outcome: string, done: boolean): void {
     this.say(outcome);
-    this.show(outcome === 'Done.' ? 1 : 0, '');
+    this.show(done ? 1 : 0, '');
   }
 
   private showSteps(done: number, steps: number): void {
