@@ -8,8 +8,8 @@ import { ROOT } from './source-imports.ts';
 /** Where the .wasm files are in the package, and what they are called. */
 export const WASM_FOLDER = join(ROOT, 'node_modules/@tensorflow/tfjs-backend-wasm/dist');
 
-/** Bundles an app as `esbuild --bundle --minify` does, into a folder. @returns warnings */
-export async function bundleWithEsbuild(app: string, to: string): Promise<string[]> {
+/** Bundles an app as `esbuild --bundle --minify` does, into a folder. @returns its warnings */
+export async function bundleWithEsbuild(app: string, to: string): Promise<string> {
   const { warnings } = await build({
     entryPoints: [join(ROOT, app, 'main.js')],
     bundle: true,
@@ -21,7 +21,7 @@ export async function bundleWithEsbuild(app: string, to: string): Promise<string
   });
   mkdirSync(to, { recursive: true });
   copyFileSync(join(ROOT, app, 'index.html'), join(to, 'index.html'));
-  return warnings.map(({ text }) => text);
+  return warnings.map(({ text }) => text).join('\n');
 }
 
 /** Bundles an app as `vite build` does, into a folder. @returns all that it says */
