@@ -23,7 +23,7 @@ const onBackend = (backend: 'tensorflow' | 'wasm' | 'webgpu') => ({
   testMatch: ['<rootDir>/test/**/*.backend.test.ts'],
 });
 /** Of the tests of every backend: what runs in seconds on a driver that computes on the CPU. */
-const ON_WEBGPU = ['backend/tensors', 'ops/*'];
+const ON_WEBGPU = ['backend/tensors', 'ops/!(attention)', 'layers/parity', 'models/block'];
 const webgpu = {
   ...onBackend('webgpu'),
   testMatch: [

@@ -7,7 +7,7 @@ import {
   type NumericDataType,
   type Tensor,
 } from '@tensorflow/tfjs-core';
-import { BackendError } from './errors.ts';
+import { BackendError, DeviceError } from './errors.ts';
 import { elementCount, type Shape } from './shape.ts';
 
 /**
@@ -17,8 +17,8 @@ import { elementCount, type Shape } from './shape.ts';
 export interface Device {
   /** The largest tensor that it can hold, in bytes. */
   readonly largestTensor: number;
-  /** Throws what it has told since the last call. A device that is lost tells so each time. */
-  check(): void;
+  /** The first that it has told of since the last call. A device that is lost tells so each time. */
+  takeFault(): DeviceError | undefined;
   /** Waits until it has done what was asked of it, and until all that went wrong in it has been told. */
   settle(): Promise<void>;
 }
@@ -44,7 +44,8 @@ export async function settleDevice(): Promise<void> {
   const device = currentDevice();
   if (!device) return;
   await device.settle();
-  device.check();
+  const fault = device.takeFault();
+  if (fault) throw fault;
 }
 
 /**
@@ -52,13 +53,17 @@ export async function settleDevice(): Promise<void> {
  * @throws DeviceError when something went wrong in the device, so that they would mean nothing.
  */
 export async function readTensor<D extends DataType = NumericDataType>(tensor: Tensor): Promise<DataTypeMap[D]> {
+  const device = currentDevice();
+  if (!device) return tensor.data<D>();
   try {
     const values = await tensor.data<D>();
-    currentDevice()?.check();
+    const fault = device.takeFault();
+    if (fault) throw fault;
     return values;
   } catch (error) {
-    await settleDevice();
-    throw error;
+    await device.settle();
+    const fault = device.takeFault(); // why nothing could be read, or what the first one has led to
+    throw error instanceof DeviceError ? error : (fault ?? error);
   }
 }
 

@@ -15,7 +15,7 @@ import type { LoadOptions } from './pipelines/load-options.ts';
 import { PixArtPipeline as TextPipeline } from './pipelines/pixart-pipeline.ts';
 
 export interface FromPretrainedOptions extends OpenOptions, LoadOptions, BackendOptions, HubOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -30,7 +30,7 @@ export const DiTPipeline = Object.assign(Pipeline, {
    * @param location a path, or the URL of a converted folder, or `owner/name` or `owner/name@revision` of a model on the
    * Hugging Face hub: in Node of the cache of huggingface_hub, or downloaded into it. What comes from a URL, and in a
    * browser all, is kept in `store`. `vae` may be one, too
-   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
+   * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
    */
   async fromPretrained(location: CheckpointLocation, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
@@ -45,7 +45,7 @@ export const DiTPipeline = Object.assign(Pipeline, {
 });
 
 export interface PixArtFromPretrainedOptions extends OpenPixArtOptions, LoadOptions, BackendOptions, HubOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -59,7 +59,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    * `textEncoder`, `tokenizer`), and reads it into the backend; a large text encoder stays on disk. Call `dispose()` on
    * what it gives.
    * @param location as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may be some, too
-   * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
+   * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
    */
   async fromPretrained(location: CheckpointLocation, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
@@ -74,7 +74,7 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
 });
 
 export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLOptions, BackendOptions, HubOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -83,7 +83,7 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  * `vae/`, or a single file, also of latent-diffusion and out of a Stable Diffusion file; read into the backend, its
  * encoder only with `encoder: true`. Call `dispose()` on what it gives.
  * @param location also a URL or a model on the hub, as `DiTPipeline.fromPretrained` takes it
- * @throws FileError, FormatError, CheckpointError, HubError or BackendError saying what is wrong and what to do.
+ * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
  */
 export async function loadAutoencoder(
   location: CheckpointLocation,
@@ -100,7 +100,7 @@ export async function loadAutoencoder(
 }
 
 export interface OpenFeatureExtractorOptions extends BackendOptions {
-  /** Default: the backend that is running, else the first of tensorflow, wasm, cpu that is there. */
+  /** Default: the backend that is running, else the first that is there, as `useBackend` says. */
   readonly backend?: BackendName | undefined;
 }
 
@@ -224,6 +224,7 @@ export type { WeightDtype } from './checkpoint/hold.ts';
 export type { CheckpointFile, CheckpointLocation } from './checkpoint/location.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
+export { readTensor } from './device.ts';
 export * from './errors.ts';
 export { type DownloadOptions, downloadCheckpoint, type HubOptions } from './hub/checkpoint-path.ts';
 export type { WantedPart } from './hub/needed-files.ts';

@@ -29,7 +29,7 @@ export interface Diagnosis {
   readonly node: NodeCheck;
   /** tfjs itself: one copy of each package, of the right version. */
   readonly packages: readonly PackageCheck[];
-  /** Fastest first, in the order in which they are chosen. */
+  /** In the order in which they are chosen; last webgpu, which is chosen by name only. */
   readonly backends: readonly BackendCheck[];
   readonly fusedOps: FusedOpsCheck;
   readonly setUp: SetUpCheck;

@@ -7,7 +7,7 @@ export function doctorReport(diagnosis: Diagnosis): string {
   const { works, backend } = diagnosis;
   return [
     ...section('Software', [nodeLine(diagnosis), ...packageLines(diagnosis)]),
-    ...section('Backends, fastest first', backendLines(diagnosis)),
+    ...section('Backends, in the order in which they are chosen', backendLines(diagnosis)),
     ...section('Machine', machineLines(diagnosis)),
     ...section('Native TensorFlow, once per user', nativeLines(diagnosis)),
     ...section('Checkpoints', checkpointLines(diagnosis)),

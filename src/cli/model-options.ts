@@ -103,8 +103,12 @@ export function withDtypeOption(command: Command): Command {
 
 export function withBackendOptions(command: Command): Command {
   return command
-    .addOption(new Option('--backend <name>', 'default: the first that is there').choices([...BACKEND_NAMES]))
-    .option('--gpu', 'accept only a TensorFlow that runs on a GPU')
+    .addOption(
+      new Option('--backend <name>', 'default: the first that is there of tensorflow, wasm and cpu').choices([
+        ...BACKEND_NAMES,
+      ]),
+    )
+    .option('--gpu', 'accept only a backend that runs on a GPU, by default tensorflow')
     .option('-q, --quiet', 'print errors only');
 }
 

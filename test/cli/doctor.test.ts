@@ -55,7 +55,7 @@ describe('the report for people', () => {
     expect(text).toBe(`Software
   ✓ Node: 20.20.2 (supported: >=20.15)
   ✓ @tensorflow/tfjs-core: 4.22.0
-Backends, fastest first
+Backends, in the order in which they are chosen
   – tensorflow (@tensorflow/tfjs-node-gpu): is not installed
   ✓ wasm (@tensorflow/tfjs-backend-wasm 4.22.0): WebAssembly with SIMD, 1 thread
   – fused ops on top of tensorflow: need the backend tensorflow

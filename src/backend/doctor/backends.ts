@@ -4,7 +4,9 @@ import { describeWasm } from '../backends/wasm.ts';
 import { type ProbeOptions, probeBackend, probeTfjsNode } from '../native/probe.ts';
 import { gpuSetUpCommand, setUpCommand } from '../native/set-up-command.ts';
 import { findTfjsNode, hasNativePart, NAMES, type TfjsNodePackage } from '../native/tfjs-node-package.ts';
+import type { AdapterAnswer } from '../webgpu/probe.ts';
 import { type Finding, OK } from './finding.ts';
+import { checkWebGPU } from './webgpu.ts';
 
 export interface BackendCheck extends Finding {
   readonly backend: BackendName;
@@ -17,26 +19,31 @@ export interface BackendCheck extends Finding {
   readonly description?: string;
   /** Version of the library that was loaded and does the arithmetic, of one that works. */
   readonly library?: string;
-  /** Whether that library lists a GPU. */
+  /** Whether that library lists a GPU, or the adapter is one. */
   readonly gpu?: boolean;
+  /** Of webgpu, where there is one. */
+  readonly adapter?: AdapterAnswer;
 }
 
-/** Lets each backend compute in a process of its own, within a time limit; the fastest first, as they are chosen. */
+/**
+ * Lets each backend compute in a process of its own, within a time limit; in the order in which they are chosen, and last
+ * the one that is chosen by name only.
+ */
 export async function checkBackends(userFolder: string, options: ProbeOptions): Promise<BackendCheck[]> {
   const installed = findTfjsNode(userFolder);
   const native = NAMES.flatMap((name): (BackendCheck | Promise<BackendCheck>)[] => {
     const copies = installed.filter((candidate) => candidate.name === name);
     return copies.length > 0 ? copies.map((copy) => checkTfjsNode(copy, options)) : [notInstalled(name)];
   });
-  return Promise.all([...native, checkWasm(options), checkCpu(options)]);
+  return Promise.all([...native, checkWasm(options), checkCpu(options), checkWebGPU(options)]);
 }
 
 /** Adds what to do where a TensorFlow is missing that this machine could use. */
 export function withFixes(checks: readonly BackendCheck[], hasNvidia: boolean): BackendCheck[] {
   const anyNative = checks.some(({ backend, status }) => backend === 'tensorflow' && status === 'ok');
-  const anyGpu = checks.some(({ gpu }) => gpu);
+  const anyGpu = checks.some(({ backend, gpu }) => backend === 'tensorflow' && gpu);
   return checks.map((check) => {
-    if (check.status !== 'absent') return check;
+    if (check.status !== 'absent' || check.backend !== 'tensorflow') return check;
     const isForGpu = check.package.endsWith('-gpu');
     const isWanted = isForGpu ? hasNvidia && !anyGpu : !anyNative;
     const command = isForGpu ? gpuSetUpCommand() : setUpCommand(undefined);

@@ -23,7 +23,7 @@ export async function checkGpu(
   nvidia: Nvidia,
   options: ProbeOptions,
 ): Promise<GpuCheck> {
-  const listed = backends.some(({ gpu }) => gpu);
+  const listed = backends.some(({ backend, gpu }) => backend === 'tensorflow' && gpu);
   const forGpu = backends.find(({ package: name, status }) => name.endsWith('-gpu') && status === 'ok');
   const folder = listed ? undefined : forGpu?.folder;
   const log = folder === undefined ? [] : await gpuLog({ folder }, options);

@@ -80,7 +80,8 @@ export async function canLoad(addon: string, signal?: AbortSignal): Promise<bool
   return run.ok;
 }
 
-async function probe<T>(script: string, args: readonly string[], options: ProbeOptions): Promise<Probe<T>> {
+/** Runs a script in a process of its own; what it answers is the result. */
+export async function probe<T>(script: string, args: readonly string[], options: ProbeOptions): Promise<Probe<T>> {
   const run = await runTool(process.execPath, ['-e', script, ...args], { env: ENVIRONMENT, ...options });
   const answer = run.stdout.split('\n').find((line) => line.startsWith(MARK));
   if (run.ok && answer) return { works: true, ...(JSON.parse(answer.slice(MARK.length)) as T) };
@@ -101,11 +102,13 @@ function isNotFound(error: unknown): error is Error {
 /** Silent, without what the user tells Node, and without taking all memory of a GPU that others may be using. */
 const ENVIRONMENT = { TF_CPP_MIN_LOG_LEVEL: '3', NODE_OPTIONS: '', TF_FORCE_GPU_ALLOW_GROWTH: 'true' };
 const MARK = 'delta-dit probe ';
-const COMPUTE = `
+/** The begin of a script that lets tfjs multiply and answers with what `describe` gives, or with `answer` at once. */
+export const COMPUTE = `
+const answer = (found) => console.log('${MARK}' + JSON.stringify(found));
 const compute = (tf, describe) =>
   tf.matMul([[1, 2]], [[3], [4]]).data().then(([product]) => {
     if (product !== 11) throw new Error('1*3 + 2*4 gave ' + product);
-    console.log('${MARK}' + JSON.stringify(describe()));
+    answer(describe());
   });`;
 const LOAD = `
 const util = require('node:util');

@@ -40,10 +40,10 @@ export function listenForFaults(running: WebGPUBackend): void {
   const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
   attachDevice(running, {
     largestTensor: Math.min(maxBufferSize, maxStorageBufferBindingSize),
-    check: () => {
+    takeFault: () => {
       const fault = lost ?? first;
       first = undefined;
-      if (fault) throw fault;
+      return fault;
     },
     settle: () => settle(device),
   });

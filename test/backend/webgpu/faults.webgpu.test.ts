@@ -31,6 +31,13 @@ const BROKEN: tf.KernelConfig = {
   },
 };
 
+/** What a device tells on its own, without having to fill its memory. */
+function tell(name: 'GPUOutOfMemoryError' | 'GPUInternalError' | 'GPUValidationError'): void {
+  const errors = globalThis as unknown as Record<string, new (message: string) => GPUError>;
+  const error = new errors[name]!('because');
+  currentDevice().dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error }));
+}
+
 describe('what goes wrong in the device', () => {
   const large = () => tf.ones([64, 64]); // of fewer values tfjs computes on the CPU
 
@@ -46,9 +53,7 @@ describe('what goes wrong in the device', () => {
     ['GPUInternalError', /^The GPU's driver failed: because\. Update the driver/],
     ['GPUValidationError', /^The GPU refused a command.*: because\. This is a bug/],
   ] as const)('says what to do about a %s', async (name, message) => {
-    const errors = globalThis as unknown as Record<string, new (message: string) => GPUError>;
-    const error = new errors[name]!('because');
-    currentDevice().dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error }));
+    tell(name);
     await expect(readTensor(large())).rejects.toThrow(message);
   });
 });
@@ -70,6 +75,11 @@ describe('a pipeline', () => {
       tf.unregisterKernel(BROKEN.kernelName, BROKEN.backendName);
     }
     expect(await pixels(pipe)).toEqual(before);
+  });
+
+  it('is not loaded where there is no memory for it', async () => {
+    tell('GPUOutOfMemoryError');
+    await expectCleanFailure(() => loadTinyPipeline('original'), DeviceError, /no memory left/);
   });
 
   it('ends with an error where its device is lost in mid-run, and can be loaded again', async () => {
