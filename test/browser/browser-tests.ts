@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type * as Library from '../../src/index.ts';
 import { bundleWithEsbuild, bundleWithVite, WASM_FOLDER } from '../support/bundles.ts';
 import { HAS_CHROMIUM, launchChromium } from '../support/chromium.ts';
@@ -74,12 +74,21 @@ export class PageTests {
 
   async open({ bundler = 'esbuild', of, host }: OpenOptions = {}): Promise<Page> {
     if (!this.browser) throw new Error('the browser has not started');
-    const page = await (of?.context() ?? (await this.browser.newContext())).newPage();
+    const page = await (of?.context() ?? (await this.newVisitor(this.browser))).newPage();
     page.on('pageerror', (error) => this.errors.push(String(error)));
     page.on('console', (message) => message.type() === 'warning' && this.warnings.push(message.text()));
     await page.goto(`${this.server.origin(host)}/${bundler}/index.html`);
     await page.waitForFunction(() => 'deltaDit' in globalThis);
     return page;
+  }
+
+  /** With four cores, of which tfjs takes two. */
+  private async newVisitor(browser: Browser): Promise<BrowserContext> {
+    const visitor = await browser.newContext();
+    await visitor.addInitScript(() =>
+      Object.defineProperty(Navigator.prototype, 'hardwareConcurrency', { get: () => 4 }),
+    );
+    return visitor;
   }
 
   private async start(vite: boolean, folders: Readonly<Record<string, string>>): Promise<void> {

@@ -5,8 +5,18 @@ import { describeInBrowser, PageTests } from './browser-tests.ts';
 const scratch = scratchFolder();
 afterAll(() => scratch.remove());
 
+const painted = new Map<string, Promise<Uint8Array>>();
+
 /** What the program paints in Node, on the same backend. */
-async function paintedInNode(...args: readonly string[]): Promise<Uint8Array> {
+function paintedInNode(...args: readonly string[]): Promise<Uint8Array> {
+  const known = painted.get(args.join(' '));
+  if (known) return known;
+  const picture = paintInNode(args);
+  painted.set(args.join(' '), picture);
+  return picture;
+}
+
+async function paintInNode(args: readonly string[]): Promise<Uint8Array> {
   const file = scratch.path(`${args.join('').replaceAll(/\W/g, '')}.png`);
   const { code, stderr } = await runCli('generate', ...args, '--backend', 'wasm', '-o', file);
   expect({ code, stderr }).toMatchObject({ code: 0 });
@@ -36,7 +46,7 @@ describeInBrowser('in a page', () => {
   it('a bundle says nothing that its user must act on', () => {
     expect(tests.said.esbuild).toBe('');
     expect(tests.said.vite).toMatch(/built in/);
-    expect(tests.said.vite).not.toMatch(/externalized|could not|resolved|node:|eval|error/i);
+    expect(tests.said.vite).not.toMatch(/externalized|could not|failed|node:|\berror\b|\bwarn/i);
   });
 
   it.each(['esbuild', 'vite'] as const)('a bundle of %s paints what Node paints, on two threads', async (bundler) => {
@@ -47,13 +57,13 @@ describeInBrowser('in a page', () => {
         wasmPaths,
       });
       const cache = deltaDit.deltaDiT();
-      const { images } = await pipe.generate({ classLabels: ['heart'], seed: 7, numInferenceSteps: 4, cache });
+      const { images } = await pipe.generate({ classLabels: ['heart'], seed: 7, numInferenceSteps: 2, cache });
       pipe.dispose();
       const { description } = await deltaDit.useBackend();
       return { picture: base64(images[0]?.data), description };
     });
     expect(painted.description).toBe('WebAssembly with SIMD, 2 threads');
-    const settings = ['--class', 'heart', '--seed', '7', '--steps', '4', '--cache', 'delta-dit'];
+    const settings = ['--class', 'heart', '--seed', '7', '--steps', '2', '--cache', 'delta-dit'];
     expect(psnr(painted.picture, await paintedInNode(...settings))).toBeGreaterThan(SAME);
     expect([tests.errors, tests.warnings]).toEqual([[], []]);
   });
@@ -63,11 +73,11 @@ describeInBrowser('in a page', () => {
     const picture = await page.evaluate(async () => {
       const options = { backend: 'wasm', wasmPaths } as const;
       const pipe = await deltaDit.PixArtPipeline.fromPretrained('/checkpoints/pixart-emoji-lcm', options);
-      const { images } = await pipe.generate({ prompt: 'a red apple', seed: 3, numInferenceSteps: 2 });
+      const { images } = await pipe.generate({ prompt: 'a red apple', seed: 3, numInferenceSteps: 1 });
       pipe.dispose();
       return base64(images[0]?.data);
     });
-    const settings = ['-m', 'pixart-emoji-lcm', '-p', 'a red apple', '--seed', '3', '--steps', '2'];
+    const settings = ['-m', 'pixart-emoji-lcm', '-p', 'a red apple', '--seed', '3', '--steps', '1'];
     expect(psnr(picture, await paintedInNode(...settings))).toBeGreaterThan(SAME);
   });
 

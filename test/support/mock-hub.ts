@@ -88,6 +88,8 @@ export class MockHub {
 
   private async answer(host: Asked['host'], request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://mock');
+    response.setHeader('access-control-allow-origin', '*'); // as the hub lets pages read it
+    response.setHeader('access-control-expose-headers', 'link, content-range, x-error-code, x-error-message');
     const path = decodeURIComponent(url.pathname);
     const { authorization, range } = request.headers;
     this.asked.push({ host, path, range, authorization });

@@ -86,8 +86,9 @@ export class StaticServer {
     const content = file === undefined ? Buffer.from(this.fallback ?? '') : readFileSync(file);
     const etag = `"${createHash('sha1').update(content).digest('hex')}"`;
     const headers = { ...this.headersOf(file ?? '.html'), etag };
-    if (known === etag) return plain(response, 304, headers);
-    await sendContent(content, request, response, { headers, mischief: this.mischief(path, range) });
+    const mischief = this.mischief(path, range);
+    if (known === etag && mischief.status === undefined) return plain(response, 304, headers);
+    await sendContent(content, request, response, { headers, mischief });
   }
 
   private headersOf(file: string): Record<string, string> {

@@ -12,8 +12,6 @@ export interface BackendOptions {
    * by its name. For browsers; Node finds them by itself.
    */
   readonly wasmPaths?: string | Readonly<Record<string, string>>;
-  /** Of `wasm` in browsers, on pages that are cross-origin isolated. Default: half of the processor's, at most 4. */
-  readonly wasmThreads?: number | undefined;
   /** Told what works and could work better. Default: console.warn. */
   readonly onWarning?: ((message: string) => void) | undefined;
   /**

@@ -31,13 +31,9 @@ export function describeWasm(simd: boolean, threads: number): string {
 const SERVED = ' Serve the .wasm files of @tensorflow/tfjs-backend-wasm and pass their folder as `wasmPaths`.';
 
 async function load(options: BackendOptions): Promise<void> {
-  const { setThreadsCount, setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+  const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   const { prepareThreads } = await import('#src/backend/backends/wasm-threads');
   prepareThreads(options.onWarning ?? console.warn);
-  const { wasmThreads: threads } = options;
-  if (threads !== undefined && !(Number.isInteger(threads) && threads > 0))
-    throw new OptionError(`wasmThreads: expected a whole number of at least 1, got ${threads}`);
-  if (threads !== undefined) setThreadsCount(threads);
   if (options.wasmPaths !== undefined) setWasmPaths(checkedPaths(options.wasmPaths));
   await makeCurrent('wasm', isNode() ? '' : SERVED);
 }
