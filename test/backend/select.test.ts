@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { TfjsNodePackage } from '../../src/backend/native/tfjs-node-package.ts';
 import { type BackendName, useBackend } from '../../src/backend/select.ts';
-import type { DawnPackage } from '../../src/backend/webgpu/dawn.node.ts';
 import { BackendError, OptionError } from '../../src/errors.ts';
+import { pretendBrowser } from '../support/pretend-browser.ts';
 
 const machine = {
   packages: [] as TfjsNodePackage[],
@@ -18,22 +18,6 @@ jest.mock('../../src/backend/native/tfjs-node-package.ts', () => ({
 jest.mock('../../src/backend/native/setup-platform.ts', () => ({
   recipeForThisMachine: () => machine.recipe,
 }));
-
-const dawn = { found: undefined as DawnPackage | undefined, runs: true };
-jest.mock('../../src/backend/webgpu/dawn.node.ts', () => ({ findDawn: () => dawn.found, runsHere: () => dawn.runs }));
-
-/** Makes this look like a browser until it is undone, with a `navigator` like the page's. */
-function pretendBrowser(navigator: object): () => void {
-  const node = Object.getOwnPropertyDescriptor(process, 'versions')!;
-  const ours = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
-  Object.defineProperty(process, 'versions', { ...node, value: {} });
-  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
-  return () => {
-    Object.defineProperty(process, 'versions', node);
-    if (ours) Object.defineProperty(globalThis, 'navigator', ours);
-    else Reflect.deleteProperty(globalThis, 'navigator');
-  };
-}
 
 const TFJS_NODE: TfjsNodePackage = {
   name: '@tensorflow/tfjs-node',
@@ -166,43 +150,6 @@ describe('an absent TensorFlow that is asked for', () => {
   it('leaves no backend started', async () => {
     await expect(useBackend('tensorflow')).rejects.toThrow(BackendError);
     expect(tf.getBackend()).toBeFalsy();
-  });
-});
-
-describe('WebGPU', () => {
-  it('is asked for by name in Node, and says how it is installed', async () => {
-    expect((await useBackend()).absent.map(({ name }) => name)).toEqual(['tensorflow']);
-    await expect(useBackend('webgpu')).rejects.toThrow(
-      'The backend webgpu is not there: npm webgpu is not installed. Run `npm install webgpu`.',
-    );
-  });
-
-  it('says where npm webgpu has nothing for the machine', async () => {
-    Object.assign(dawn, { found: { folder: '', version: '0.6.2', addon: '' }, runs: false });
-    await expect(useBackend('webgpu')).rejects.toThrow(/not there: npm webgpu 0\.6\.2 has nothing for \w+ on \w+\.$/);
-  });
-
-  it('is the first that a browser tries, which goes on without it and says why', async () => {
-    const warn = jest.spyOn(console, 'warn').mockImplementation(); // wasm misses the Worker of a browser here
-    const restore = pretendBrowser({ gpu: { requestAdapter: async () => null } });
-    try {
-      const { name, absent } = await useBackend();
-      expect(name).not.toBe('webgpu');
-      expect(absent.slice(0, 2).map((backend) => backend.name)).toEqual(['tensorflow', 'webgpu']);
-      expect(absent[1]!.reason).toMatch(/^WebGPU finds no adapter: no GPU.*chrome:\/\/gpu/);
-    } finally {
-      restore();
-      warn.mockRestore();
-    }
-  });
-
-  it('is not there in a browser that has none', async () => {
-    const restore = pretendBrowser({});
-    try {
-      await expect(useBackend('webgpu')).rejects.toThrow(/not there: this browser has no WebGPU, or has it for pages/);
-    } finally {
-      restore();
-    }
   });
 });
 
