@@ -70,7 +70,7 @@ class Page {
     const hadFocus = document.activeElement === hidden;
     shown.hidden = false;
     hidden.hidden = true;
-    if (hadFocus) shown.focus();
+    if (hadFocus) shown.focus({ preventScroll: true });
   }
 
   private take(message: FromWorker): void {
