@@ -154,7 +154,7 @@ describeInBrowser('in a page', () => {
     expect(told.failed).toMatch(/^BackendError: .*pass their folder as `wasmPaths`/);
     expect(told).toMatchObject({
       name: 'cpu',
-      warnings: [expect.stringMatching(/`wasmPaths`.*slower backend is tried/)],
+      warnings: [expect.stringMatching(/could not be started before.*slower backend is tried/)],
     });
   });
 });
