@@ -1,4 +1,4 @@
-import { type KernelBackend, setBackend, version_core } from '@tensorflow/tfjs-core';
+import { findBackendFactory, type KernelBackend, removeBackend, setBackend, version_core } from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.ts';
 
 export const BACKEND_NAMES = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
@@ -73,9 +73,19 @@ export function isNode(): boolean {
   return typeof process !== 'undefined' && typeof process.versions?.node === 'string';
 }
 
+/** @throws BackendError for one that tfjs has tried to start, in vain; it tries once. */
+export function assertStartable(name: string): void {
+  if (findBackendFactory(name)) return;
+  throw new BackendError(
+    `The backend ${name} could not be started before; start this process, or load this page, again.`,
+  );
+}
+
 /** Makes an already registered backend the current one. */
 export async function makeCurrent(name: BackendName, advice = ''): Promise<void> {
+  assertStartable(name);
   if (await setBackend(name)) return;
+  removeBackend(name); // tfjs would take it for the one that runs
   throw new BackendError(
     `The backend ${name} is installed, but tfjs could not start it; its warning says why.${advice}`,
   );

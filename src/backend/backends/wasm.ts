@@ -1,6 +1,6 @@
 import { env } from '@tensorflow/tfjs-core';
 import { OptionError } from '../../errors.ts';
-import { type Backend, type BackendOptions, isNode, makeCurrent } from './backend.ts';
+import { assertStartable, type Backend, type BackendOptions, isNode, makeCurrent } from './backend.ts';
 
 /** 65535 pages of 64 KiB: MAXIMUM_MEMORY of @tensorflow/tfjs-backend-wasm, all that 32-bit addresses reach. */
 export const WASM_HEAP_BYTES = 65535 * 65536;
@@ -34,6 +34,7 @@ async function load(options: BackendOptions): Promise<void> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
   const { prepareThreads } = await import('#src/backend/backends/wasm-threads');
   prepareThreads(options.onWarning ?? console.warn);
+  assertStartable('wasm');
   if (options.wasmPaths !== undefined) setWasmPaths(checkedPaths(options.wasmPaths));
   await makeCurrent('wasm', isNode() ? '' : SERVED);
 }
