@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, OptionError } from '../src/errors.ts';
 import type { AutoencoderKLConfig } from '../src/models/autoencoder-config.ts';

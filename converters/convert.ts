@@ -35,6 +35,9 @@ export interface ConvertOptions extends OpenOptions, OpenPixArtOptions {
   readonly from: string;
   /** The folder to write; it must not exist unless `force`. */
   readonly out: string;
+  readonly vae?: string | undefined;
+  readonly textEncoder?: string | undefined;
+  readonly tokenizer?: string | undefined;
   /** Default float16. */
   readonly dtype?: StorageType | undefined;
   /** Default: by origin. */
@@ -90,17 +93,14 @@ async function writeConversion(
   storage: Storage,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  const { FolderWriter } = await import('./folder-writer.ts');
-  const { describeSources } = await import('./source-files.ts');
-  const { HashThread } = await import('./hash-thread.ts');
+  const { describeSources, FolderWriter } = await import('#converters/written-folder');
   const bytes = models.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
-  const sourceHashes = new HashThread();
+  const checksums = models.flatMap(({ archive }) => archive.checksums ?? []);
+  const described = describeSources(sources, checksums);
   try {
-    const checksums = models.flatMap(({ archive }) => archive.checksums ?? []);
-    const described = describeSources(sources, checksums, sourceHashes);
     const casting: Casting = { nonFinite: 0 };
-    const written = await besideChecksums(described, (assertGood) => {
+    const written = await besideChecksums(described.result, (assertGood) => {
       const onTensor = progressOf(options, bytes, assertGood);
       return writeModels(writer, models, { storage, casting, onTensor, ...options });
     });
@@ -112,7 +112,7 @@ async function writeConversion(
         ...fields,
         ...written,
         ...(copied ? { tokenizer: await copyFiles(writer, copied) } : {}),
-        source: await described,
+        source: await described.result,
       }),
     );
     await writer.text(MANIFEST_NAME, `${JSON.stringify(manifest, undefined, 2)}\n`);
@@ -120,7 +120,7 @@ async function writeConversion(
     const tensors = models.reduce((sum, model) => sum + model.tensors.length, 0);
     return { manifest, tensors, bytes, nonFinite: casting.nonFinite };
   } finally {
-    await sourceHashes.end();
+    await described.end();
     await writer.discard();
   }
 }

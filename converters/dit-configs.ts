@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import type { DiTConfig } from '../src/models/dit-config.ts';
 import { parseDiTConfig } from '../src/models/parse-config.ts';

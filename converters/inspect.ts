@@ -1,4 +1,5 @@
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointLocation, locate, openFile } from '../src/checkpoint/location.ts';
 import {
   type AnyComponentName,
   type AnyManifest,
@@ -85,11 +86,10 @@ export interface Inspected {
  * Looks at a weights file, or at every component of a converted or diffusers folder; tensors are not read.
  * @param key where a torch file keeps its weights
  */
-export async function inspectCheckpoint(path: string, key?: string): Promise<readonly Inspected[]> {
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  if ((await pathKind(path)) === 'folder') return inspectFolder(nodeFolder(path));
-  const { fileSource } = await import('../src/checkpoint/file-source.ts');
-  return [await inspectArchive(await openCheckpointFile(await fileSource(path), key))];
+export async function inspectCheckpoint(location: CheckpointLocation, key?: string): Promise<readonly Inspected[]> {
+  const found = await locate(location);
+  if (found.kind === 'folder') return inspectFolder(found.folder);
+  return [await inspectArchive(await openCheckpointFile(await openFile(location), key))];
 }
 
 async function inspectFolder(folder: CheckpointFolder): Promise<readonly Inspected[]> {

@@ -1,4 +1,5 @@
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointFile, type CheckpointLocation, locate, locationName } from '../src/checkpoint/location.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { StoredTensor, TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
@@ -20,7 +21,7 @@ import { closingOnError, openComponent, openFiles } from './open-archive.ts';
 
 export interface AutoencoderOptions extends AutoencoderSizes {
   /** A folder of an AutoencoderKL, one that has `vae/`, a converted one, or a file, for weights that carry none. */
-  readonly vae?: string | undefined;
+  readonly vae?: CheckpointLocation | undefined;
 }
 
 interface OpenedAutoencoder extends AutoencoderKLCheckpoint {
@@ -42,15 +43,15 @@ export async function openAutoencoder(
   options: AutoencoderOptions,
   inside?: CheckpointFolder,
 ): Promise<OpenedAutoencoder> {
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  const { vae: path } = options;
-  if (path === undefined) {
+  const { vae: location } = options;
+  if (location === undefined) {
     if (inside) return openFolder(inside, options);
     throw new OptionError('no autoencoder was given; give --vae');
   }
-  const kind = await pathKind(path);
-  if (kind === 'absent') throw new FileError(`--vae ${path}: no such file or folder; give the path of an autoencoder`);
-  return kind === 'file' ? openFile(path, options) : openFolder(nodeFolder(path), options);
+  const found = await locate(location);
+  if (found.kind === 'absent')
+    throw new FileError(`--vae ${locationName(location)}: no such file or folder; give the path of an autoencoder`);
+  return found.kind === 'file' ? openFile(found.file, options) : openFolder(found.folder, options);
 }
 
 async function openFolder(given: CheckpointFolder, options: AutoencoderOptions): Promise<OpenedAutoencoder> {
@@ -84,13 +85,12 @@ async function openConverted(folder: CheckpointFolder, given: AutoencoderSizes):
   }));
 }
 
-async function openFile(path: string, options: AutoencoderOptions): Promise<OpenedAutoencoder> {
-  const { fileSource } = await import('../src/checkpoint/file-source.ts');
-  const foreign = await openCheckpointFile(await fileSource(path));
+async function openFile(file: CheckpointFile, options: AutoencoderOptions): Promise<OpenedAutoencoder> {
+  const foreign = await openCheckpointFile(await file.open());
   return closingOnError(foreign, async () => {
     const archive = mapAutoencoder(foreign);
     const config: AutoencoderKLConfig = autoencoderConfigFromShapes(archive, options);
-    return { config, files: [path], archive: checked(archive, config) };
+    return { config, files: [file.name], archive: checked(archive, config) };
   });
 }
 

@@ -1,4 +1,5 @@
 import { readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointLocation, locate } from '../src/checkpoint/location.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { DiTCheckpoint } from '../src/models/dit-checkpoint.ts';
 import type { PixArtCheckpoint } from '../src/models/pixart-checkpoint.ts';
@@ -17,12 +18,12 @@ export type OpenedCheckpoint =
 
 /** Opens a checkpoint of either pipeline. @throws what `openDiT` and `openPixArt` do. */
 export async function openCheckpoint(
-  path: string,
+  location: CheckpointLocation,
   options: OpenOptions & OpenPixArtOptions = {},
 ): Promise<OpenedCheckpoint> {
-  const pipeline = await pipelineOf(path, options.key);
-  if (pipeline === 'PixArtPipeline') return { pipeline, ...(await openPixArt(path, options)) };
-  return { pipeline, ...(await openDiT(path, options)) };
+  const pipeline = await pipelineOf(location, options.key);
+  if (pipeline === 'PixArtPipeline') return { pipeline, ...(await openPixArt(location, options)) };
+  return { pipeline, ...(await openDiT(location, options)) };
 }
 
 /**
@@ -30,20 +31,18 @@ export async function openCheckpoint(
  * PixArt is called a DiT, and whatever may be wrong with it, `openDiT` says.
  * @param key where a torch file keeps its weights
  */
-export async function pipelineOf(path: string, key?: string): Promise<PipelineName> {
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  const kind = await pathKind(path);
-  if (kind === 'absent') return 'DiTPipeline';
-  if (kind === 'file') {
-    const { fileSource } = await import('../src/checkpoint/file-source.ts');
-    const archive = await openCheckpointFile(await fileSource(path), key);
+export async function pipelineOf(location: CheckpointLocation, key?: string): Promise<PipelineName> {
+  const found = await locate(location);
+  if (found.kind === 'absent') return 'DiTPipeline';
+  if (found.kind === 'file') {
+    const archive = await openCheckpointFile(await found.file.open(), key);
     const model = detectModel(archive).kind;
     await archive.close();
     return model === 'pixart' ? 'PixArtPipeline' : 'DiTPipeline';
   }
-  const folder = nodeFolder(path);
+  const { folder } = found;
   if (await folder.has(MANIFEST_NAME))
-    return parseManifest(`${path}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME)).pipeline;
+    return parseManifest(`${folder.name}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME)).pipeline;
   if (!(await folder.has('model_index.json'))) return 'DiTPipeline';
   const { _class_name: name } = await readLenientJson(folder, 'model_index.json');
   return typeof name === 'string' && name.startsWith('PixArt') ? 'PixArtPipeline' : 'DiTPipeline';

@@ -1,4 +1,5 @@
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointLocation, locate, locationName } from '../src/checkpoint/location.ts';
 import { MANIFEST_NAME, parseAnyManifest } from '../src/checkpoint/manifest.ts';
 import { checkParameters } from '../src/checkpoint/weights.ts';
 import { CheckpointError, FileError } from '../src/errors.ts';
@@ -11,11 +12,12 @@ import { closingOnError, openFiles } from './open-archive.ts';
  * Opens an image classifier: a folder in the converted layout, as checkpoints/emoji-classifier is.
  * @throws FileError or CheckpointError naming what is wrong with the path, the manifest, or the tensors.
  */
-export async function openClassifier(path: string): Promise<ImageClassifierCheckpoint> {
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  if ((await pathKind(path)) !== 'folder')
+export async function openClassifier(location: CheckpointLocation): Promise<ImageClassifierCheckpoint> {
+  const path = locationName(location);
+  const found = await locate(location);
+  if (found.kind !== 'folder')
     throw new FileError(`${path}: no such folder; give the folder of an image classifier, as emoji-classifier`);
-  const folder = nodeFolder(path);
+  const { folder } = found;
   if (!(await folder.has(MANIFEST_NAME)))
     throw new CheckpointError(`${path}: has no ${MANIFEST_NAME}; give a folder like checkpoints/emoji-classifier`);
   const where = `${path}/${MANIFEST_NAME}`;

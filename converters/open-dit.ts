@@ -1,4 +1,11 @@
 import { type CheckpointFolder, readCachePlan, readText } from '../src/checkpoint/folder.ts';
+import {
+  type CheckpointFile,
+  type CheckpointLocation,
+  locate,
+  locationName,
+  openFile,
+} from '../src/checkpoint/location.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, FormatError, OptionError } from '../src/errors.ts';
@@ -29,12 +36,12 @@ export interface OpenOptions extends UnknownSizes, AutoencoderOptions {
  * file of facebookresearch/DiT.
  * @throws FileError, FormatError or CheckpointError naming what is wrong with the path, the file, or its tensors.
  */
-export async function openDiT(path: string, options: OpenOptions = {}): Promise<DiTCheckpoint> {
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  const kind = await pathKind(path);
-  if (kind === 'absent') throw new FileError(`${path}: no such file or folder; give the path of a checkpoint`);
-  if (kind === 'file') return withFittingLabels(await openOriginal(path, options));
-  const folder = nodeFolder(path);
+export async function openDiT(location: CheckpointLocation, options: OpenOptions = {}): Promise<DiTCheckpoint> {
+  const found = await locate(location);
+  const name = locationName(location);
+  if (found.kind === 'absent') throw new FileError(`${name}: no such file or folder; give the path of a checkpoint`);
+  if (found.kind === 'file') return withFittingLabels(await openOriginal(found.file, options));
+  const { folder } = found;
   if (await folder.has(MANIFEST_NAME)) {
     const converted = await openConverted(folder);
     const labels = options.labels
@@ -44,7 +51,7 @@ export async function openDiT(path: string, options: OpenOptions = {}): Promise<
   }
   if (await folder.has('model_index.json')) return withFittingLabels(await openDiffusers(folder, options));
   throw new CheckpointError(
-    `${path}: expected ${MANIFEST_NAME} (a converted checkpoint) or model_index.json (a diffusers folder) in it`,
+    `${name}: expected ${MANIFEST_NAME} (a converted checkpoint) or model_index.json (a diffusers folder) in it`,
   );
 }
 
@@ -103,28 +110,27 @@ async function openDiffusers(folder: CheckpointFolder, options: OpenOptions): Pr
   };
 }
 
-async function openOriginal(path: string, options: OpenOptions): Promise<DiTCheckpoint> {
+async function openOriginal(file: CheckpointFile, options: OpenOptions): Promise<DiTCheckpoint> {
   if (!options.vae) {
     throw new OptionError(
-      `${path}: a weights file carries no autoencoder; give --vae with a folder or file of one, such as sd-vae-ft-ema`,
+      `${file.name}: a weights file carries no autoencoder; give --vae with a folder or file of one, such as sd-vae-ft-ema`,
     );
   }
-  const { fileSource } = await import('../src/checkpoint/file-source.ts');
-  const foreign = await openCheckpointFile(await fileSource(path), options.key);
+  const foreign = await openCheckpointFile(await file.open(), options.key);
   return closingOnError(foreign, async () => {
     const config = ditConfigFromShapes(foreign, options);
     const transformer = mapDiT(foreign, DIT_ORIGINAL, config);
     const labels = options.labels ? await readLabels(options.labels) : [];
     const vae = await openAutoencoder(options);
     return {
-      name: path,
+      name: file.name,
       numerics: 'original',
       transformer: { config, archive: transformer },
       vae,
       scheduler: {},
       labels,
       defaults: {},
-      files: [path, ...vae.files],
+      files: [file.name, ...vae.files],
       sha256: [],
       close: () => closeAll(transformer, vae.archive),
     };
@@ -139,8 +145,7 @@ function mapDiT(archive: TensorArchive, map: KeyMap, config: DiTConfig): TensorA
 const MAX_LABEL_BYTES = 2 ** 20;
 
 async function readLabels(path: string): Promise<readonly string[]> {
-  const { fileSource } = await import('../src/checkpoint/file-source.ts');
-  const source = await fileSource(path);
+  const source = await openFile(path);
   try {
     if (source.size > MAX_LABEL_BYTES)
       throw new FormatError(`${path}: ${source.size} bytes are too many for class names`);

@@ -1,4 +1,5 @@
 import { type CheckpointFolder, readCachePlan, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointFile, type CheckpointLocation, locate, locationName } from '../src/checkpoint/location.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, FileError, OptionError } from '../src/errors.ts';
@@ -33,16 +34,19 @@ export interface OpenPixArtOptions extends PixArtUnknownSizes, AutoencoderOption
  * @throws FileError, FormatError or CheckpointError naming what is wrong with the path, the file, or its tensors;
  * PixArt-Σ is refused by name.
  */
-export async function openPixArt(path: string, options: OpenPixArtOptions = {}): Promise<PixArtCheckpoint> {
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  const kind = await pathKind(path);
-  if (kind === 'absent') throw new FileError(`${path}: no such file or folder; give the path of a checkpoint`);
-  if (kind === 'file') return openOriginal(path, options);
-  const folder = nodeFolder(path);
+export async function openPixArt(
+  location: CheckpointLocation,
+  options: OpenPixArtOptions = {},
+): Promise<PixArtCheckpoint> {
+  const found = await locate(location);
+  const name = locationName(location);
+  if (found.kind === 'absent') throw new FileError(`${name}: no such file or folder; give the path of a checkpoint`);
+  if (found.kind === 'file') return openOriginal(found.file, options);
+  const { folder } = found;
   if (await folder.has(MANIFEST_NAME)) return openConvertedPixArt(folder, options);
   if (await folder.has('model_index.json')) return openDiffusers(folder, options);
   throw new CheckpointError(
-    `${path}: expected ${MANIFEST_NAME} (a converted checkpoint) or model_index.json (a diffusers folder) in it`,
+    `${name}: expected ${MANIFEST_NAME} (a converted checkpoint) or model_index.json (a diffusers folder) in it`,
   );
 }
 
@@ -121,14 +125,13 @@ async function openDiffusers(folder: CheckpointFolder, options: OpenPixArtOption
 // A distilled model has its guidance baked in (PixArt-δ, arXiv 2401.05252): asset/docs/pixart_lcm.md.
 const LCM_DEFAULTS = { numInferenceSteps: 4, guidanceScale: 0 };
 
-async function openOriginal(path: string, options: OpenPixArtOptions): Promise<PixArtCheckpoint> {
+async function openOriginal(file: CheckpointFile, options: OpenPixArtOptions): Promise<PixArtCheckpoint> {
   if (!options.vae) {
     throw new OptionError(
-      `${path}: a weights file carries no autoencoder; give --vae with a folder or file of one, such as sd-vae-ft-ema`,
+      `${file.name}: a weights file carries no autoencoder; give --vae with a folder or file of one, such as sd-vae-ft-ema`,
     );
   }
-  const { fileSource } = await import('../src/checkpoint/file-source.ts');
-  const archive = await openCheckpointFile(await fileSource(path), options.key);
+  const archive = await openCheckpointFile(await file.open(), options.key);
   return closingOnError(archive, async () => {
     refuseSigma(archive);
     const config = pixArtConfigFromShapes(archive, options);
@@ -136,14 +139,14 @@ async function openOriginal(path: string, options: OpenPixArtOptions): Promise<P
     const text = await findTextParts(options, config.captionChannels, {});
     const vae = await openAutoencoder(options);
     return {
-      name: path,
+      name: file.name,
       numerics: 'original',
       ...weights,
       vae,
       ...text,
       scheduler: ORIGINAL_SCHEDULER,
       defaults: {},
-      files: [path, ...vae.files],
+      files: [file.name, ...vae.files],
       sha256: [],
       close: () => closeAll(archive, vae.archive),
     };

@@ -1,4 +1,5 @@
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointLocation, locate, locationName } from '../src/checkpoint/location.ts';
 import { MANIFEST_NAME, parseManifest } from '../src/checkpoint/manifest.ts';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { checkParameters } from '../src/checkpoint/weights.ts';
@@ -19,8 +20,8 @@ import { t5ConfigFromTransformers } from './t5-configs.ts';
  * @throws FileError, FormatError or CheckpointError naming what is wrong with the path, the files, or their tensors; T5
  * v1.0 and quantised weights are refused by name.
  */
-export async function openT5(source: string | CheckpointFolder): Promise<T5Checkpoint> {
-  const folder = typeof source === 'string' ? await folderAt(source) : source;
+export async function openT5(location: CheckpointLocation): Promise<T5Checkpoint> {
+  const folder = await folderAt(location);
   if (await folder.has(MANIFEST_NAME)) return openConverted(folder);
   const part = (await folder.has('config.json')) ? folder : folder.at('text_encoder');
   if (await part.has('config.json')) return openTransformers(part);
@@ -29,10 +30,12 @@ export async function openT5(source: string | CheckpointFolder): Promise<T5Check
   );
 }
 
-async function folderAt(path: string): Promise<CheckpointFolder> {
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  if ((await pathKind(path)) === 'folder') return nodeFolder(path);
-  throw new FileError(`${path}: no such folder; give the folder of a text encoder, with its config.json`);
+async function folderAt(location: CheckpointLocation): Promise<CheckpointFolder> {
+  const found = await locate(location);
+  if (found.kind === 'folder') return found.folder;
+  throw new FileError(
+    `${locationName(location)}: no such folder; give the folder of a text encoder, with its config.json`,
+  );
 }
 
 async function openTransformers(folder: CheckpointFolder): Promise<T5Checkpoint> {

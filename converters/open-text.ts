@@ -1,4 +1,5 @@
 import type { CheckpointFolder } from '../src/checkpoint/folder.ts';
+import { type CheckpointLocation, locate, locationName } from '../src/checkpoint/location.ts';
 import { TOKENIZER_FILES } from '../src/checkpoint/manifest.ts';
 import { CheckpointError, FileError } from '../src/errors.ts';
 import type { PixArtCheckpoint } from '../src/models/pixart-checkpoint.ts';
@@ -8,9 +9,9 @@ import { openT5 } from './open-t5.ts';
 
 export interface TextOptions {
   /** A folder of T5 v1.1, for checkpoints that carry none; wins over the checkpoint's own. */
-  readonly textEncoder?: string | undefined;
+  readonly textEncoder?: CheckpointLocation | undefined;
   /** A folder with `spiece.model` or `tokenizer.json`. Default: the checkpoint's own, else that of the text encoder. */
-  readonly tokenizer?: string | undefined;
+  readonly tokenizer?: CheckpointLocation | undefined;
 }
 
 /** Where a checkpoint keeps its text encoder and tokenizer, where it has them. */
@@ -48,11 +49,14 @@ async function openFitting(folder: CheckpointFolder, captionChannels: number) {
   });
 }
 
-async function givenFolder(option: string, path: string | undefined): Promise<CheckpointFolder | undefined> {
-  if (path === undefined) return undefined;
-  const { nodeFolder, pathKind } = await import('../src/checkpoint/node-folder.ts');
-  if ((await pathKind(path)) !== 'folder') throw new FileError(`${option} ${path}: no such folder; give its path`);
-  return nodeFolder(path);
+async function givenFolder(
+  option: string,
+  location: CheckpointLocation | undefined,
+): Promise<CheckpointFolder | undefined> {
+  if (location === undefined) return undefined;
+  const found = await locate(location);
+  if (found.kind === 'folder') return found.folder;
+  throw new FileError(`${option} ${locationName(location)}: no such folder; give its path`);
 }
 
 async function hasTokenizer(folder: CheckpointFolder): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { parsePixArtConfig } from '../src/models/parse-config.ts';

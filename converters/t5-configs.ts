@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseT5EncoderConfig, type T5EncoderConfig } from '../src/models/t5-config.ts';
 import { parsed } from './transformer-configs.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { TensorArchive } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError, OptionError } from '../src/errors.ts';
 import { headsOfWidth, type TransformerSizes } from '../src/models/dit-config.ts';

@@ -1,7 +1,9 @@
 import { joinArchives } from '../src/checkpoint/archive.ts';
 import { type ByteSource, takeOver } from '../src/checkpoint/byte-source.ts';
+import { checksumOf } from '../src/checkpoint/checksum.ts';
 import { toFloat32 } from '../src/checkpoint/dtypes.ts';
 import { type CheckpointFolder, readText } from '../src/checkpoint/folder.ts';
+import { type CheckpointLocation, locate, locationName } from '../src/checkpoint/location.ts';
 import {
   type AnyComponentName,
   type AnyManifest,
@@ -48,21 +50,23 @@ export interface VerifyReport {
   readonly problems: readonly string[];
 }
 
-const CHUNK_BYTES = 8 * 2 ** 20;
-
 /**
  * Compares a converted checkpoint with its manifest: size and sha256 of every file, names and shapes of the tensors
  * with the model that the configuration describes, and counts NaN and ±Inf. Goes on after a problem. Needs Node.
  * @throws CheckpointError or FileError when there is no manifest to compare with; AbortError.
  */
-export async function verifyCheckpoint(path: string, options: VerifyOptions = {}): Promise<VerifyReport> {
-  const { nodeFolder } = await import('../src/checkpoint/node-folder.ts');
-  const folder = nodeFolder(path);
-  if (!(await folder.has(MANIFEST_NAME))) {
+export async function verifyCheckpoint(
+  location: CheckpointLocation,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  const path = locationName(location);
+  const found = await locate(location);
+  if (found.kind !== 'folder' || !(await found.folder.has(MANIFEST_NAME))) {
     throw new CheckpointError(
       `${path}: has no ${MANIFEST_NAME} to compare with; only folders that "delta-dit convert" wrote are verified`,
     );
   }
+  const { folder } = found;
   const manifest = parseAnyManifest(`${path}/${MANIFEST_NAME}`, await readText(folder, MANIFEST_NAME));
   const run = new Verification(folder, manifest, options);
   for (const [name, component] of componentsOf(manifest)) await run.component(name, component);
@@ -168,14 +172,7 @@ class Verification {
   }
 
   private async sha256(source: ByteSource): Promise<string> {
-    const { createHash } = await import('node:crypto');
-    const hash = createHash('sha256');
-    for (let at = 0; at < source.size; at += CHUNK_BYTES) {
-      const chunk = await source.read(at, Math.min(CHUNK_BYTES, source.size - at));
-      hash.update(chunk);
-      this.advance(chunk.length, source.name);
-    }
-    return hash.digest('hex');
+    return checksumOf(source, 'sha256', (bytes) => this.advance(bytes, source.name));
   }
 
   private async numbers(archive: TensorArchive, dtype: ManifestComponent['dtype']): Promise<void> {

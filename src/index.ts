@@ -5,7 +5,9 @@ import { openClassifier } from '../converters/open-classifier.ts';
 import { type OpenOptions, openDiT } from '../converters/open-dit.ts';
 import { type OpenPixArtOptions, openPixArt } from '../converters/open-pixart.ts';
 import { type BackendName, type BackendOptions, useBackend } from './backend/select.ts';
-import { checkpointPath, checkpointPaths, type HubOptions } from './hub/checkpoint-path.ts';
+import type { CheckpointLocation } from './checkpoint/location.ts';
+import { checkpointLocation, checkpointLocations } from './hub/checkpoint-location.ts';
+import type { HubOptions } from './hub/checkpoint-path.ts';
 import { FeatureExtractor } from './metrics/feature-extractor.ts';
 import { AutoencoderKL, type AutoencoderKLOptions } from './models/autoencoder-kl.ts';
 import { DiTPipeline as Pipeline } from './pipelines/dit-pipeline.ts';
@@ -25,14 +27,15 @@ export const DiTPipeline = Object.assign(Pipeline, {
   /**
    * Opens a converted folder, a diffusers folder, or a `.pt` / `.pth` / `.safetensors` file (with `vae`), and reads it
    * into the backend. Call `dispose()` on what it gives.
-   * @param path also `owner/name` or `owner/name@revision` of a model on the Hugging Face hub, which is taken from the
-   * cache of huggingface_hub, or downloaded into it; `vae` may be one, too
+   * @param location a path, or the URL of a converted folder, or `owner/name` or `owner/name@revision` of a model on the
+   * Hugging Face hub: in Node of the cache of huggingface_hub, or downloaded into it. What comes from a URL, and in a
+   * browser all, is kept in `store`. `vae` may be one, too
    * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
    */
-  async fromPretrained(path: string, options: FromPretrainedOptions = {}): Promise<Pipeline> {
+  async fromPretrained(location: CheckpointLocation, options: FromPretrainedOptions = {}): Promise<Pipeline> {
     await useBackend(options.backend, options);
-    const found = await checkpointPaths(path, options);
-    const checkpoint = await openDiT(found.path, found.options);
+    const { found, options: foundToo } = await checkpointLocations(location, options);
+    const checkpoint = await openDiT(found, foundToo);
     try {
       return await Pipeline.fromCheckpoint(checkpoint, options);
     } finally {
@@ -55,14 +58,13 @@ export const PixArtPipeline = Object.assign(TextPipeline, {
    * Opens a converted folder, a diffusers folder of a PixArtAlphaPipeline, or a `.pth` / `.safetensors` file (with `vae`,
    * `textEncoder`, `tokenizer`), and reads it into the backend; a large text encoder stays on disk. Call `dispose()` on
    * what it gives.
-   * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may
-   * be some, too
+   * @param location as `DiTPipeline.fromPretrained` takes it; `vae`, `textEncoder` and `tokenizer` may be some, too
    * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
    */
-  async fromPretrained(path: string, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
+  async fromPretrained(location: CheckpointLocation, options: PixArtFromPretrainedOptions = {}): Promise<TextPipeline> {
     await useBackend(options.backend, options);
-    const found = await checkpointPaths(path, options);
-    const checkpoint = await openPixArt(found.path, found.options);
+    const { found, options: foundToo } = await checkpointLocations(location, options);
+    const checkpoint = await openPixArt(found, foundToo);
     try {
       return await TextPipeline.fromCheckpoint(checkpoint, options);
     } finally {
@@ -80,12 +82,15 @@ export interface LoadAutoencoderOptions extends AutoencoderSizes, AutoencoderKLO
  * An autoencoder without a diffusion model: a converted folder, a diffusers folder of an AutoencoderKL or one that has
  * `vae/`, or a single file, also of latent-diffusion and out of a Stable Diffusion file; read into the backend, its
  * encoder only with `encoder: true`. Call `dispose()` on what it gives.
- * @param path also a model on the hub, as `DiTPipeline.fromPretrained` takes it
+ * @param location also a URL or a model on the hub, as `DiTPipeline.fromPretrained` takes it
  * @throws FileError, FormatError, CheckpointError, HubError, BackendError or DeviceError saying what is wrong and what to do.
  */
-export async function loadAutoencoder(path: string, options: LoadAutoencoderOptions = {}): Promise<AutoencoderKL> {
+export async function loadAutoencoder(
+  location: CheckpointLocation,
+  options: LoadAutoencoderOptions = {},
+): Promise<AutoencoderKL> {
   await useBackend(options.backend, options);
-  const vae = await checkpointPath(path, { ...options, part: 'vae' });
+  const vae = await checkpointLocation(location, { ...options, part: 'vae' });
   const opened = await openAutoencoder({ ...options, vae });
   try {
     return await AutoencoderKL.fromCheckpoint(opened, options);
@@ -105,11 +110,11 @@ export interface OpenFeatureExtractorOptions extends BackendOptions {
  * @throws FileError, CheckpointError or BackendError saying what is wrong and what to do.
  */
 export async function openFeatureExtractor(
-  path: string,
+  location: CheckpointLocation,
   options: OpenFeatureExtractorOptions = {},
 ): Promise<FeatureExtractor> {
   await useBackend(options.backend, options);
-  const checkpoint = await openClassifier(path);
+  const checkpoint = await openClassifier(location);
   try {
     return await FeatureExtractor.fromCheckpoint(checkpoint);
   } finally {
@@ -155,8 +160,10 @@ export {
   type CachePlan,
   countBlocks,
   drawPlan,
+  type PlanCell,
   type PlanSetting,
   type PlanStep,
+  planCells,
   uncachedPlan,
 } from './cache/plan.ts';
 export { type PlanJson, planFromJson, planToJson } from './cache/plan-json.ts';
@@ -205,15 +212,28 @@ export type {
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
 export type { CacheCounts, RunCache } from './cache/run-cache.ts';
 export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
-export { planDeltaDiT, planStages } from './cache/stage-planner.ts';
+export {
+  defaultCachedBlocks,
+  defaultInterval,
+  defaultStageBound,
+  planDeltaDiT,
+  planStages,
+} from './cache/stage-planner.ts';
+export { blobSource } from './checkpoint/blob-source.ts';
 export type { ByteSource } from './checkpoint/byte-source.ts';
+export type { CheckpointFolder } from './checkpoint/folder.ts';
 export type { WeightDtype } from './checkpoint/hold.ts';
+export type { CheckpointFile, CheckpointLocation } from './checkpoint/location.ts';
 export type { StoredTensor, TensorArchive } from './checkpoint/stored-tensor.ts';
 export { WeightScope, Weights } from './checkpoint/weights.ts';
 export { readTensor } from './device.ts';
 export * from './errors.ts';
 export { type DownloadOptions, downloadCheckpoint, type HubOptions } from './hub/checkpoint-path.ts';
 export type { WantedPart } from './hub/needed-files.ts';
+export { openCacheStore } from './hub/stores/cache-store.ts';
+export type { CheckpointStore, StoreLockOptions } from './hub/stores/checkpoint-store.ts';
+export { memoryStore } from './hub/stores/memory-store.ts';
+export { openOpfsStore } from './hub/stores/opfs-store.ts';
 export type { DownloadProgress } from './hub/transfer-meter.ts';
 export {
   type AnalysedPicture,
@@ -306,7 +326,14 @@ export {
 } from './models/block.ts';
 export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
 export type { DiTCheckpoint } from './models/dit-checkpoint.ts';
-export { DIT_SIZES, type DiTConfig, ditCost, type ModelCost, type Numerics } from './models/dit-config.ts';
+export {
+  DIT_BRANCHES,
+  DIT_SIZES,
+  type DiTConfig,
+  ditCost,
+  type ModelCost,
+  type Numerics,
+} from './models/dit-config.ts';
 export { ImageClassifier } from './models/image-classifier.ts';
 export type { ImageClassifierCheckpoint } from './models/image-classifier-checkpoint.ts';
 export type { ImageClassifierConfig, ImageLabel } from './models/image-classifier-config.ts';
@@ -329,6 +356,7 @@ export {
 } from './models/pixart-block.ts';
 export type { PixArtCheckpoint } from './models/pixart-checkpoint.ts';
 export {
+  PIXART_BRANCHES,
   PIXART_CAPTION_LENGTH,
   PIXART_XL_2,
   type PixArtConfig,
@@ -353,7 +381,19 @@ export {
   type PromptSettings,
   promptPainter,
 } from './pipelines/painter.ts';
+export {
+  type ClassSettings,
+  MAX_PICTURES,
+  type PromptStoredSettings,
+  parsePictureSettings,
+  SETTINGS_KEYWORD,
+  type StoredSettings,
+  settingsOfFormat,
+  storedLayout,
+} from './pipelines/picture-settings.ts';
+export { pictureTexts } from './pipelines/picture-texts.ts';
 export { PIXART_DEFAULTS, type PixArtGenerateOptions, type PixArtResult } from './pipelines/pixart-pipeline.ts';
+export { encodePng, insertPngText, readPngText } from './pipelines/png.ts';
 export {
   type EncoderIdentity,
   type PromptEmbeds,
@@ -371,6 +411,7 @@ export type {
   PixArtRunDescription,
   RunDescription,
 } from './pipelines/report.ts';
+export { type PlanOptions, planOf } from './pipelines/run-plan.ts';
 export type { StepEvent } from './pipelines/sample.ts';
 export { DDIM_DEFAULTS, type DDIMConfig, DDIMSampler } from './schedulers/ddim.ts';
 export { OriginalDDIMSampler } from './schedulers/ddim-original.ts';

@@ -5,6 +5,8 @@ import {
   type Import,
   identifiersOf,
   importsOf,
+  PLATFORMS,
+  type Platform,
   parseFile,
   parseText,
   ROOT,
@@ -57,37 +59,40 @@ function mayImport(from: string, to: string): boolean {
 /** Imports of our own files that the table forbids, one line each. */
 function forbiddenImports(file: string, imports: readonly Import[]): string[] {
   const from = placeOf(file);
-  return imports.flatMap(({ specifier }) => {
-    const target = resolveImport(file, specifier);
-    if (target === undefined) return [];
-    const to = placeOf(target);
-    return from !== undefined && to !== undefined && mayImport(from, to) ? [] : [`${file} imports ${target}`];
-  });
+  const forbidden = imports.flatMap(({ specifier }) =>
+    PLATFORMS.flatMap((platform) => {
+      const target = resolveImport(file, specifier, platform);
+      if (target === undefined) return [];
+      const to = placeOf(target);
+      return from !== undefined && to !== undefined && mayImport(from, to) ? [] : [`${file} imports ${target}`];
+    }),
+  );
+  return [...new Set(forbidden)];
 }
 
 const FILES = [...sourceFiles('src'), ...sourceFiles('converters')];
 const IMPORTS = new Map(FILES.map((file) => [file, importsOf(parseFile(file))]));
 const BACKEND_PACKAGE = /^@tensorflow\/(tfjs-node|tfjs-backend-|tfjs$)/;
 
-/** The files that are loaded when `entry` is imported, before any `import()` is reached. */
-function loadedWith(entry: string): string[] {
+/** The files that are loaded when `entry` is imported: before any `import()` is reached, or with all that are. */
+function loadedWith(entry: string, platform: Platform = 'node', dynamic = false): string[] {
   const seen = new Set<string>();
   const queue = [entry];
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
     if (seen.has(file)) continue;
     seen.add(file);
     for (const { specifier, kind } of IMPORTS.get(file) ?? []) {
-      const target = resolveImport(file, specifier);
-      if (target !== undefined && kind === 'static') queue.push(target);
+      const target = resolveImport(file, specifier, platform);
+      if (target !== undefined && (kind === 'static' || (dynamic && kind === 'dynamic'))) queue.push(target);
     }
   }
   return [...seen];
 }
 
-const packagesOf = (files: readonly string[]): string[] =>
+const packagesOf = (files: readonly string[], kinds: readonly Import['kind'][] = ['static']): string[] =>
   files.flatMap((file) =>
     (IMPORTS.get(file) ?? [])
-      .filter(({ kind, specifier }) => kind === 'static' && !specifier.startsWith('.'))
+      .filter(({ kind, specifier }) => kinds.includes(kind) && !/^[.#]/.test(specifier))
       .map(({ specifier }) => `${file}: ${specifier}`),
   );
 
@@ -104,7 +109,7 @@ describe('the import table', () => {
   it('only names files that exist', () => {
     const missing = [...IMPORTS].flatMap(([file, imports]) =>
       imports
-        .map(({ specifier }) => resolveImport(file, specifier))
+        .flatMap(({ specifier }) => PLATFORMS.map((platform) => resolveImport(file, specifier, platform)))
         .filter((target) => target !== undefined && !existsSync(join(ROOT, target)))
         .map((target) => `${file} imports ${target}`),
     );
@@ -127,19 +132,31 @@ describe('the import table', () => {
   });
 });
 
-describe('a browser build stays possible', () => {
+describe('the library in a browser', () => {
   const loaded = loadedWith('src/index.ts');
+  const inBrowser = loadedWith('src/index.ts', 'browser', true);
+
+  it('loads nothing of Node there, not even later', () => {
+    expect(inBrowser).toContain('src/hub/find-named.browser.ts');
+    const builtins = packagesOf(inBrowser, ['static', 'dynamic']).filter((line) =>
+      isBuiltin(line.split(': ')[1] ?? ''),
+    );
+    expect(builtins).toEqual([]);
+    expect(inBrowser.filter((file) => file.endsWith('.node.ts'))).toEqual([]);
+  });
+
+  it('has two files for every import with #', () => {
+    const halves = FILES.filter((file) => /\.(node|browser)\.ts$/.test(file));
+    const whole = halves.map((file) => file.replace(/\.(node|browser)\.ts$/, ''));
+    const lonely = [...new Set(whole)].filter((name) => whole.filter((other) => other === name).length !== 2);
+    expect(lonely).toEqual([]);
+    expect(halves.length).toBeGreaterThan(10);
+  });
 
   it('nothing that importing the library loads needs Node', () => {
     expect(loaded).toContain('src/pipelines/dit-pipeline.ts');
     const builtins = packagesOf(loaded).filter((line) => isBuiltin(line.split(': ')[1] ?? ''));
     expect(builtins).toEqual([]);
-  });
-
-  it('nor does what talks to the hub', () => {
-    const network = [...loadedWith('src/hub/hub-client.ts'), ...loadedWith('src/hub/needed-files.ts')];
-    expect(network).toContain('src/hub/receive.ts');
-    expect(packagesOf(network).filter((line) => isBuiltin(line.split(': ')[1] ?? ''))).toEqual([]);
   });
 
   it('nor does it register a backend', () => {
@@ -160,6 +177,22 @@ describe('a browser build stays possible', () => {
     const outside = FILES.filter((file) => !file.startsWith('src/backend/'));
     const named = outside.filter((file) => /tfjs-(node|backend)/.test(readFileSync(join(ROOT, file), 'utf8')));
     expect(named).toEqual([]);
+  });
+});
+
+describe('the page', () => {
+  const worker = loadedWith('src/web/worker.ts');
+
+  it('knows of the library only types: all that computes is in the worker', () => {
+    const page = loadedWith('src/web/page.ts');
+    expect(page).toContain('src/web/settings-form.ts');
+    expect(page.filter((file) => !file.startsWith('src/web/'))).toEqual([]);
+    expect(packagesOf(page)).toEqual([]);
+  });
+
+  it('has a worker that needs no Node', () => {
+    expect(worker).toContain('src/index.ts');
+    expect(packagesOf(worker).filter((line) => isBuiltin(line.split(': ')[1] ?? ''))).toEqual([]);
   });
 });
 

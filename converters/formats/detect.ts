@@ -4,7 +4,6 @@ import type { TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { FormatError } from '../../src/errors.ts';
 import { flattenTensors } from './flatten-tensors.ts';
 import { openTorchLegacy } from './torch-legacy.ts';
-import { openTorchZip } from './torch-zip.ts';
 
 /** What a file is, by its first bytes. A TorchScript program is a torch zip too, and found out by its index. */
 export type CheckpointFormat =
@@ -63,8 +62,10 @@ export function openCheckpointFile(source: ByteSource, key?: string): Promise<Te
   return takeOver(source, async () => {
     const format = await detectFormat(source);
     switch (format) {
-      case 'torch-zip':
+      case 'torch-zip': {
+        const { openTorchZip } = await import('./torch-zip.ts'); // a page that reads no zip does without the library
         return flattenTensors(await openTorchZip(source), key);
+      }
       case 'safetensors':
         return openSafetensors(source);
       case 'torch-legacy':

@@ -1,4 +1,5 @@
 import { getBackend, backend as runningBackend } from '@tensorflow/tfjs-core';
+import { tensorflow } from '#src/backend/backends/tensorflow';
 import { BackendError, OptionError } from '../errors.ts';
 import {
   type AbsentBackend,
@@ -7,10 +8,10 @@ import {
   type BackendName,
   type BackendOptions,
   type BackendReport,
+  isNode,
   TFJS_VERSION,
 } from './backends/backend.ts';
 import { cpu } from './backends/cpu.ts';
-import { tensorflow } from './backends/tensorflow.ts';
 import { wasm } from './backends/wasm.ts';
 import { webgpu } from './backends/webgpu.ts';
 
@@ -73,6 +74,8 @@ async function startFirst(options: BackendOptions): Promise<BackendReport> {
     } catch (error) {
       if (!(error instanceof BackendError)) throw error;
       absent.push({ name: backend.name, reason: error.message });
+      // in a page there is no doctor to ask why it is slow
+      if (!isNode()) (options.onWarning ?? console.warn)(`${error.message} A slower backend is tried.`);
     }
   }
   throw new BackendError(`No backend is there: ${absent.map(({ name, reason }) => `${name}: ${reason}`).join('; ')}.`);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseStrictJson } from '../checkpoint/strict-json.ts';
 import { FormatError } from '../errors.ts';
 import { FINGERPRINT, type RunFingerprint } from './fingerprint.ts';

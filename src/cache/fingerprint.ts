@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { OptionError } from '../errors.ts';
 import type { PlanSetting } from './plan.ts';
 

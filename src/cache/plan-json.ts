@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DeltaDiTError, FormatError } from '../errors.ts';
 import { type CachePlan, checkPlan, type PlanStep } from './plan.ts';
 import { predictorOf } from './predictors/named.ts';

@@ -136,17 +136,25 @@ export function uncachedPlan({ numInferenceSteps, depth, branches }: Omit<PlanSe
  */
 export function drawPlan(plan: CachePlan): string {
   const width = String(plan.steps.length - 1).length;
+  const cells = planCells(plan).map((column) => column.map((cell) => SIGNS[cell]).join(''));
   return plan.steps
-    .map((step) => {
-      const cells = Array.from({ length: plan.depth }, (_, block) => cellOf(plan, step, block));
-      return `${String(step.step).padStart(width)} ${cells.join('')} ${step.reuse.length > 0 ? 'cached' : 'full'}`;
-    })
+    .map(({ step, reuse }, i) => `${String(step).padStart(width)} ${cells[i]} ${reuse.length > 0 ? 'cached' : 'full'}`)
     .join('\n');
 }
 
-function cellOf({ branches }: CachePlan, { record, reuse }: PlanStep, block: number): string {
+/** What a step does with a block; `partly`: some of its branches are reused. */
+export type PlanCell = 'computed' | 'recorded' | 'reused' | 'partly';
+
+const SIGNS: Readonly<Record<PlanCell, string>> = { computed: '#', recorded: '+', reused: '.', partly: '-' };
+
+/** Of each step, from noise to image, what it does with each block. */
+export function planCells(plan: CachePlan): readonly (readonly PlanCell[])[] {
+  return plan.steps.map((step) => Array.from({ length: plan.depth }, (_, block) => cellOf(plan, step, block)));
+}
+
+function cellOf({ branches }: CachePlan, { record, reuse }: PlanStep, block: number): PlanCell {
   const reused = reuse.filter((site) => touchesBlock(site, block));
-  if (reused.some(({ kind }) => kind !== 'branch') || reused.length === branches.length) return '.';
-  if (reused.length > 0) return '-';
-  return record.some((site) => touchesBlock(site, block)) ? '+' : '#';
+  if (reused.some(({ kind }) => kind !== 'branch') || reused.length === branches.length) return 'reused';
+  if (reused.length > 0) return 'partly';
+  return record.some((site) => touchesBlock(site, block)) ? 'recorded' : 'computed';
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../errors.ts';
 
 /** The file that makes a folder a converted checkpoint. */

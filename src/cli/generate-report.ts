@@ -1,4 +1,4 @@
-import { OptionError, type PixArtRunDescription } from '../index.ts';
+import { OptionError, type PixArtRunDescription, type StoredSettings } from '../index.ts';
 import { differences } from './compare.ts';
 import type { GenerateOptions } from './generate-options.ts';
 import type { GenerateRequest } from './generate-request.ts';
@@ -7,7 +7,6 @@ import { type Output, pathsOf } from './output.ts';
 import { pictureKind } from './pictures.ts';
 import { duration } from './progress.ts';
 import type { Made } from './run-jobs.ts';
-import type { StoredSettings } from './stored-settings.ts';
 import { shortened } from './subjects.ts';
 
 /** Prompts of which the model does not see the end. */

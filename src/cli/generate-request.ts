@@ -1,5 +1,12 @@
 import type { Command } from 'commander';
-import { type CachePolicy, OptionError, type SubjectKind } from '../index.ts';
+import {
+  type CachePolicy,
+  MAX_PICTURES,
+  OptionError,
+  type StoredSettings,
+  type SubjectKind,
+  storedLayout,
+} from '../index.ts';
 import { wantedCache } from './cache-options.ts';
 import { findModel } from './find-model.ts';
 import type { GenerateOptions, PictureOptions } from './generate-options.ts';
@@ -7,8 +14,8 @@ import { unreadLayout } from './model-options.ts';
 import type { NamedPicture } from './output.ts';
 import type { WantedSize } from './prompt-switches.ts';
 import { BATCH_SIZE } from './run-jobs.ts';
-import { expandSeeds, MAX_PICTURES } from './seeds.ts';
-import { readSettings, type StoredSettings, storedLayout } from './stored-settings.ts';
+import { expandSeeds } from './seeds.ts';
+import { readSettings } from './stored-settings.ts';
 import { type Refused, type Subject, subjectsOf } from './subjects.ts';
 
 /** A picture of the request. */

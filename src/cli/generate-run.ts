@@ -1,10 +1,13 @@
 import {
   AbortError,
   type DiTRunDescription,
+  encodePng,
   type Painter,
   PixArtPipeline,
   type PixArtRunDescription,
   type PixelImage,
+  pictureTexts,
+  type StoredSettings,
 } from '../index.ts';
 import { type Comparison, compared, summary } from './compare.ts';
 import type { GenerateOptions } from './generate-options.ts';
@@ -17,12 +20,11 @@ import {
 } from './generate-report.ts';
 import type { GenerateRequest, RequestedPicture } from './generate-request.ts';
 import type { Output } from './output.ts';
-import { encodePicture, encodePng, grid, writeStdout, writeWhole } from './pictures.ts';
+import { encodePicture, grid, writeStdout, writeWhole } from './pictures.ts';
 import { chunked, type PreviewFiles } from './preview-files.ts';
 import { PromptsAhead } from './prompts-ahead.ts';
 import { type Job, type Made, type RunSettings, runJobs } from './run-jobs.ts';
-import { pictureTexts, settingsOf, settingsOfPicture } from './settings-text.ts';
-import type { StoredSettings } from './stored-settings.ts';
+import { settingsOf, settingsOfPicture } from './settings-text.ts';
 import { type Refused, shortened } from './subjects.ts';
 import { pixelsOf } from './wanted-pixels.ts';
 

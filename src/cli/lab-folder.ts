@@ -1,8 +1,8 @@
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { FileError, type LabBatch, type LabStore, OptionError, type PixelImage } from '../index.ts';
-import { encodePng, writeWhole } from './pictures.ts';
+import * as z from 'zod';
+import { encodePng, FileError, type LabBatch, type LabStore, OptionError, type PixelImage } from '../index.ts';
+import { writeWhole } from './pictures.ts';
 import { readPicture } from './read-picture.ts';
 
 const SETTINGS_NAME = 'lab.json';
@@ -71,7 +71,7 @@ export class LabFolder implements LabStore {
   /** The numbers come last: with them the batch is whole. */
   async save(batch: LabBatch, images: readonly PixelImage[]): Promise<void> {
     await mkdir(this.folder(batch.method), { recursive: true });
-    await writeWhole(this.file(batch.method, batch.first, 'png'), await encodePng(strip(images), {}));
+    await writeWhole(this.file(batch.method, batch.first, 'png'), await encodePng(strip(images)));
     await writeWhole(this.file(batch.method, batch.first, 'json'), Buffer.from(`${JSON.stringify(batch)}\n`));
   }
 

@@ -23,6 +23,9 @@ export const DEFAULT_MODEL = 'dit-emoji';
 export const PROMPT_MODEL = 'pixart-emoji';
 
 export interface LayoutOptions extends OpenOptions, OpenPixArtOptions {
+  readonly vae?: string | undefined;
+  readonly textEncoder?: string | undefined;
+  readonly tokenizer?: string | undefined;
   readonly numerics?: Numerics;
 }
 

@@ -2,8 +2,7 @@ import { access, constants, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { FileError, OptionError, type PixelImage } from '../index.ts';
-import { insertPngText } from './png-text.ts';
+import { encodePng, FileError, OptionError, type PixelImage } from '../index.ts';
 
 /** Pixels between the pictures of a grid. */
 const GAP = 4;
@@ -48,16 +47,10 @@ export async function encodePicture(
   path: string,
   picture: PixelImage,
   texts: Readonly<Record<string, string>>,
-): Promise<Buffer> {
+): Promise<Uint8Array> {
   if (pictureKind(path) === 'png') return encodePng(picture, texts);
   const { Jimp } = await import('jimp');
   return Jimp.fromBitmap(bitmap(picture)).getBuffer('image/jpeg', { quality: JPEG_QUALITY });
-}
-
-/** A PNG file with texts in it. */
-export async function encodePng(picture: PixelImage, texts: Readonly<Record<string, string>>): Promise<Buffer> {
-  const { Jimp } = await import('jimp');
-  return insertPngText(await Jimp.fromBitmap(bitmap(picture)).getBuffer('image/png'), texts);
 }
 
 export function bitmap({ width, height, data }: PixelImage): { width: number; height: number; data: Buffer } {

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
-import type { Painter, PixelImage, StepEvent } from '../index.ts';
+import { encodePng, type Painter, type PixelImage, type StepEvent } from '../index.ts';
 import { type Output, pathsOf, previewPath } from './output.ts';
-import { encodePng, grid, resized, writeWhole } from './pictures.ts';
+import { grid, resized, writeWhole } from './pictures.ts';
 
 /** Pictures in the making, in files beside those that they become; written over as steps go on, gone when they are made. */
 export class PreviewFiles {
@@ -38,7 +38,7 @@ export class PreviewFiles {
   }
 
   private async write(path: string | undefined, picture: PixelImage): Promise<void> {
-    if (path !== undefined) await writeWhole(path, await encodePng(picture, {}));
+    if (path !== undefined) await writeWhole(path, await encodePng(picture));
   }
 }
 

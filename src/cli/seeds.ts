@@ -1,7 +1,4 @@
-import { OptionError } from '../index.ts';
-
-/** Far beyond what anyone waits for; more is a slip of the keyboard, or a hostile file. */
-export const MAX_PICTURES = 100_000;
+import { MAX_PICTURES, OptionError } from '../index.ts';
 
 /** What `--seed` takes for a random one. */
 const RANDOM = -1;

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import { DeltaDiTError, type WantedSubject } from '../index.ts';
-import { readPngText } from './png-text.ts';
+import { DeltaDiTError, readPngText, SETTINGS_KEYWORD, type WantedSubject } from '../index.ts';
 import { readSwitches } from './prompt-switches.ts';
-import { parseSettings, SETTINGS_KEYWORD } from './stored-settings.ts';
+import { parseSettings } from './stored-settings.ts';
 
 /**
  * What a picture file should show: the one class or prompt of the settings in a PNG that `generate` wrote, else what its

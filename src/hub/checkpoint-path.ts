@@ -1,5 +1,7 @@
+import { locate } from '../checkpoint/location.ts';
 import type { WantedPart } from './needed-files.ts';
 import { hasScheme, isHubReference } from './reference.ts';
+import type { CheckpointStore } from './stores/checkpoint-store.ts';
 import type { DownloadProgress } from './transfer-meter.ts';
 
 /** Where a model of the hub comes from. What is not given, the environment says, as for Python's huggingface_hub. */
@@ -17,6 +19,10 @@ export interface HubOptions {
   readonly onDownload?: ((progress: DownloadProgress) => void) | undefined;
   /** Stops a download; what has arrived is kept. */
   readonly signal?: AbortSignal | undefined;
+  /** Where downloads are kept that go into no cache of the hub: those of URLs, and all of a browser. */
+  readonly store?: CheckpointStore | undefined;
+  /** Told what works and could work better. Default: console.warn. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 export interface DownloadOptions extends HubOptions {
@@ -26,12 +32,8 @@ export interface DownloadOptions extends HubOptions {
   readonly without?: readonly WantedPart[] | undefined;
 }
 
-/** A checkpoint, and what of it comes from elsewhere. */
-export interface CheckpointPlaces {
-  readonly vae?: string | undefined;
-  readonly textEncoder?: string | undefined;
-  readonly tokenizer?: string | undefined;
-}
+/** Parts of a checkpoint that come from elsewhere, as paths or models of the hub. */
+export type CheckpointPlaces = PartLocations<string>;
 
 /**
  * The path of a checkpoint: a path as it is, where something is there; else of a model of the hub, `owner/name`,
@@ -40,9 +42,8 @@ export interface CheckpointPlaces {
  */
 export async function checkpointPath(name: string, options: DownloadOptions = {}): Promise<string> {
   if (!isHubReference(name)) return name;
-  const { pathKind } = await import('../checkpoint/node-folder.ts');
-  if (!hasScheme(name) && (await pathKind(name)) !== 'absent') return name;
-  const { fromCacheOrHub } = await import('./download.ts');
+  if (!hasScheme(name) && (await locate(name)).kind !== 'absent') return name;
+  const { fromCacheOrHub } = await import('#src/hub/download');
   return fromCacheOrHub(name, options);
 }
 
@@ -55,29 +56,46 @@ export async function checkpointPath(name: string, options: DownloadOptions = {}
  * disk is too small or may not be written to; CheckpointError when it is no checkpoint that is read; AbortError
  */
 export async function downloadCheckpoint(name: string, options: DownloadOptions = {}): Promise<string> {
-  const { downloadFromHub } = await import('./download.ts');
+  const { downloadFromHub } = await import('#src/hub/download');
   return downloadFromHub(name, options);
 }
 
-/**
- * The same for a checkpoint and the parts that options name, which are not downloaded with it. A revision is that of the
- * checkpoint alone.
- */
+/** The same for a checkpoint and the parts that options name, which are not downloaded with it. */
 export async function checkpointPaths<T extends CheckpointPlaces & DownloadOptions>(
   name: string,
   options: T,
 ): Promise<{ readonly path: string; readonly options: T }> {
+  const { found, options: foundToo } = await findWithParts(name, options, checkpointPath);
+  return { path: found, options: foundToo };
+}
+
+/** Parts of a checkpoint that come from elsewhere, by where that is. */
+export interface PartLocations<L> {
+  readonly vae?: L | undefined;
+  readonly textEncoder?: L | undefined;
+  readonly tokenizer?: L | undefined;
+}
+
+/**
+ * Finds a checkpoint without the parts that options name, and those. A revision is that of the checkpoint alone.
+ * @param find gives where one is
+ */
+export async function findWithParts<L, T extends PartLocations<L> & DownloadOptions>(
+  name: L,
+  options: T,
+  find: (name: L, options: DownloadOptions) => Promise<L>,
+): Promise<{ readonly found: L; readonly options: T }> {
   const { vae, textEncoder, tokenizer } = options;
   const given = { vae, text_encoder: textEncoder, tokenizer };
   const elsewhere = (Object.keys(given) as (keyof typeof given)[]).filter((part) => given[part] !== undefined);
   const without = [...(options.without ?? []), ...elsewhere];
-  const path = await checkpointPath(name, { ...options, without });
-  const partPath = async (part: keyof typeof given) =>
-    given[part] && (await checkpointPath(given[part], { ...options, revision: undefined, part }));
+  const found = await find(name, { ...options, without });
+  const partFound = async (part: keyof typeof given) =>
+    given[part] && (await find(given[part], { ...options, revision: undefined, part }));
   const parts = {
-    vae: await partPath('vae'),
-    textEncoder: await partPath('text_encoder'),
-    tokenizer: await partPath('tokenizer'),
+    vae: await partFound('vae'),
+    textEncoder: await partFound('text_encoder'),
+    tokenizer: await partFound('tokenizer'),
   };
-  return { path, options: { ...options, ...parts } };
+  return { found, options: { ...options, ...parts } };
 }

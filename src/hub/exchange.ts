@@ -5,6 +5,8 @@ export interface ExchangeOptions {
   readonly signal?: AbortSignal | undefined;
   /** A server that sends nothing for so long is given up. Default 30 s. */
   readonly silenceMs?: number | undefined;
+  /** As fetch takes it. */
+  readonly cache?: RequestCache | undefined;
 }
 
 const SILENCE_MS = 30_000;
@@ -16,7 +18,7 @@ const SILENCE_MS = 30_000;
  */
 export async function exchange<T>(
   url: string,
-  { headers, signal, silenceMs = SILENCE_MS }: ExchangeOptions,
+  { headers, signal, silenceMs = SILENCE_MS, cache }: ExchangeOptions,
   use: (response: Response, body: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
@@ -26,7 +28,9 @@ export async function exchange<T>(
   const { host } = new URL(url);
   const watched = <R>(work: () => Promise<R>) => unlessSilent(host, work, stop, silenceMs);
   try {
-    const response = await watched(() => fetch(url, { headers, signal: stop.signal, redirect: 'follow' }));
+    const response = await watched(() =>
+      fetch(url, { headers, signal: stop.signal, redirect: 'follow', ...(cache && { cache }) }),
+    );
     return await use(response, chunksOf(response, watched));
   } finally {
     signal?.removeEventListener('abort', abort);

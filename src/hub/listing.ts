@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import * as z from 'zod';
+import type { Checksum } from '../checkpoint/checksum.ts';
 import { HubError } from '../errors.ts';
 import { isSafePath } from './reference.ts';
 
@@ -7,8 +8,7 @@ export interface HubFile {
   /** Its path in the model's repository. */
   readonly path: string;
   readonly bytes: number;
-  /** Of the content; for what git keeps itself, of the git blob, which has a header. */
-  readonly checksum: { readonly algorithm: 'sha256' | 'git-sha1'; readonly hex: string };
+  readonly checksum: Checksum;
 }
 
 const size = z.int().nonnegative();

@@ -1,11 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
 import { constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { gitHeader } from '../checkpoint/checksum.ts';
 import { onDisk } from './disk-errors.ts';
 import type { HeldLock } from './file-lock.ts';
 import type { HubFile } from './listing.ts';
 import type { ByteSink } from './receive.ts';
-import { gitHeader } from './receive-bytes.ts';
 
 const CHUNK_BYTES = 4 * 2 ** 20;
 

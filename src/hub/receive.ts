@@ -1,3 +1,4 @@
+import type { Checksum } from '../checkpoint/checksum.ts';
 import { HubError } from '../errors.ts';
 import { exchange } from './exchange.ts';
 import { PassingFailure, type Patience, persist } from './persist.ts';
@@ -20,9 +21,15 @@ export interface ReceiveOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** What an answer that brings no bytes means. */
   readonly refusal: (response: Response) => Error;
+  /** What to do about a server that has something else than it should. Default: another HF_ENDPOINT. */
+  readonly remedy?: string | undefined;
+  /** Told when the server sends a file from its start, though only the rest was asked for. */
+  readonly onRestart?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly patience?: Patience | undefined;
   readonly silenceMs?: number | undefined;
+  /** As fetch takes it. */
+  readonly cache?: RequestCache | undefined;
 }
 
 /**
@@ -31,7 +38,7 @@ export interface ReceiveOptions {
  * @throws HubError when the server has another size than it should, or it is given up; AbortError when stopped.
  */
 export async function receive(sink: ByteSink, options: ReceiveOptions): Promise<void> {
-  const { where, url, size, silenceMs, signal } = options;
+  const { where, url, size, silenceMs, signal, cache } = options;
   let farthest = sink.length;
   await persist(
     where,
@@ -39,7 +46,7 @@ export async function receive(sink: ByteSink, options: ReceiveOptions): Promise<
       const from = sink.length;
       if (from === size) return;
       const headers = { ...options.headers, ...(from > 0 ? { range: `bytes=${from}-` } : {}) };
-      await exchange(url, { headers, signal, silenceMs }, async (response, body) => {
+      await exchange(url, { headers, signal, silenceMs, cache }, async (response, body) => {
         await expectRest(response, from, sink, options);
         for await (const chunk of body) {
           if (sink.length + chunk.length > size) throw otherSize(options, 'more');
@@ -64,8 +71,12 @@ async function expectRest(response: Response, from: number, sink: ByteSink, opti
   }
   if (status !== 200) throw options.refusal(response);
   const length = headers.get('content-encoding') === null ? headers.get('content-length') : null;
-  if (length !== null && Number(length) !== options.size) throw otherSize(options, length);
-  if (from > 0) await sink.restart();
+  // what another origin has compressed, a page does not see, only the length of that
+  const isLength = length !== null && response.type !== 'cors';
+  if (isLength && Number(length) !== options.size) throw otherSize(options, length);
+  if (from === 0) return;
+  options.onRestart?.();
+  await sink.restart();
 }
 
 /** Other origins may hide the header from a page; then the checksum alone tells. */
@@ -75,12 +86,28 @@ function expectRange(range: string | null, from: number, options: ReceiveOptions
   if (total !== '*' && Number(total) !== options.size) throw otherSize(options, String(total));
   if (Number(start) !== from)
     throw new HubError(
-      `${options.where}: asked for bytes from ${from}, got "${range}"; try again, or use another HF_ENDPOINT`,
+      `${options.where}: asked for bytes from ${from}, got "${range}"; try again, or ${remedyOf(options)}`,
     );
 }
 
-function otherSize({ where, size }: ReceiveOptions, bytes: string): HubError {
+function otherSize(options: ReceiveOptions, bytes: string): HubError {
+  const { where, size } = options;
   return new HubError(
-    `${where}: the server has another file than it listed, of ${bytes} bytes instead of ${size}; try again, or use another HF_ENDPOINT`,
+    `${where}: the server has another file than it listed, of ${bytes} bytes instead of ${size}; try again, or ${remedyOf(options)}`,
+  );
+}
+
+const OTHER_ENDPOINT = 'use another HF_ENDPOINT';
+
+function remedyOf({ remedy = OTHER_ENDPOINT }: Pick<ReceiveOptions, 'remedy'>): string {
+  return remedy;
+}
+
+/** The same file arrives wrong twice only from a server that has it wrong. */
+export const ARRIVALS = 2;
+
+export function damaged(where: string, { algorithm, hex }: Checksum, remedy?: string): HubError {
+  return new HubError(
+    `${where}: arrived damaged ${ARRIVALS} times, its ${algorithm} is not the listed ${hex}; try again later, or ${remedyOf({ remedy })}`,
   );
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../errors.ts';
 
 /** Sizes of a small residual classifier of pictures. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../errors.ts';
 import type { AutoencoderKLConfig } from './autoencoder-config.ts';
 import type { DiTConfig, TransformerSizes } from './dit-config.ts';

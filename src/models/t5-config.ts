@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../errors.ts';
 
 /** Sizes of the encoder of T5 v1.1 (gated GELU). */

@@ -7,7 +7,7 @@ import { roundHalfEven } from '../schedulers/noise-schedule.ts';
 export interface PixelImage {
   readonly width: number;
   readonly height: number;
-  readonly data: Uint8ClampedArray;
+  readonly data: Uint8ClampedArray<ArrayBuffer>;
 }
 
 /**

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ByteSource } from '../checkpoint/byte-source.ts';
 import { toFloat32 } from '../checkpoint/dtypes.ts';
 import { quoted } from '../checkpoint/quoted.ts';

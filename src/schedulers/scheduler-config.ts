@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { CheckpointError } from '../errors.ts';
 import { DDIM_DEFAULTS, type DDIMConfig } from './ddim.ts';
 import { DDPM_DEFAULTS, type DDPMConfig } from './ddpm.ts';

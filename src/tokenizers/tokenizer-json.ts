@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { quoted } from '../checkpoint/quoted.ts';
 import { parseStrictJson } from '../checkpoint/strict-json.ts';
 import { FormatError } from '../errors.ts';

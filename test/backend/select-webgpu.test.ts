@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { useBackend } from '../../src/backend/select.ts';
-import type { DawnPackage } from '../../src/backend/webgpu/dawn.ts';
+import type { DawnPackage } from '../../src/backend/webgpu/dawn.node.ts';
 import { pretendBrowser } from '../support/pretend-browser.ts';
 
 const dawn = { found: undefined as DawnPackage | undefined, runs: true };
-jest.mock('../../src/backend/webgpu/dawn.ts', () => ({ findDawn: () => dawn.found, runsHere: () => dawn.runs }));
+jest.mock('../../src/backend/webgpu/dawn.node.ts', () => ({ findDawn: () => dawn.found, runsHere: () => dawn.runs }));
 
 jest.mock('../../src/backend/native/tfjs-node-package.ts', () => ({
   findTfjsNode: () => [],

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { readPngText } from '../../src/cli/png-text.ts';
+import { readPngText } from '../../src/pipelines/png.ts';
 import { unchecked } from '../unchecked.ts';
 import { convertTinyModel, expectRefusal, runCli, scratchFolder } from './run-cli.ts';
 

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { readPngText } from '../../src/cli/png-text.ts';
+import { readPngText } from '../../src/pipelines/png.ts';
 import { readPng } from '../support/read-png.ts';
 import { convertTinyModel, expectRefusal, PARITY, runCli, scratchFolder } from './run-cli.ts';
 

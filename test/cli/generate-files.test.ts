@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { readPngText } from '../../src/cli/png-text.ts';
 import { parseSettings } from '../../src/cli/stored-settings.ts';
+import { readPngText } from '../../src/pipelines/png.ts';
 import { convertTinyModel, expectRefusal, runCli, runCliForBytes, scratchFolder } from './run-cli.ts';
 
 const scratch = scratchFolder();

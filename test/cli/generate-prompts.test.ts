@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { readPngText } from '../../src/cli/png-text.ts';
 import { parseSettings } from '../../src/cli/stored-settings.ts';
+import { readPngText } from '../../src/pipelines/png.ts';
 import { expectRefusal, runCli, scratchFolder } from './run-cli.ts';
 
 const scratch = scratchFolder();

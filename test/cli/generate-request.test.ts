@@ -5,38 +5,45 @@ import { Command } from 'commander';
 import { withGenerateOptions } from '../../src/cli/generate-options.ts';
 import { type GenerateRequest, requested, resolved } from '../../src/cli/generate-request.ts';
 import { withModelOptions } from '../../src/cli/model-options.ts';
-import { encodePng } from '../../src/cli/pictures.ts';
-import { pictureTexts } from '../../src/cli/settings-text.ts';
-import { type ClassSettings, type PromptStoredSettings, settingsOfFormat } from '../../src/cli/stored-settings.ts';
+import {
+  type ClassSettings,
+  type PromptStoredSettings,
+  settingsOfFormat,
+} from '../../src/pipelines/picture-settings.ts';
+import { pictureTexts } from '../../src/pipelines/picture-texts.ts';
+import { encodePng } from '../../src/pipelines/png.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'delta-dit-request-'));
 const picture = join(folder, 'picture.png');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const STORED = settingsOfFormat<ClassSettings>({
-  pipeline: 'DiTPipeline',
-  model: 'some/weights.pt',
-  vae: 'some/vae',
-  key: 'model',
-  numHeads: 3,
-  sha256: [],
-  numerics: 'original',
-  classes: ['heart', 'cat face'],
-  classLabels: [4, 2],
-  seeds: [7, 9],
-  numInferenceSteps: 20,
-  guidanceScale: 3,
-  sampler: 'ddim',
-  eta: 0.5,
-  cache: 'delta-dit',
-  cacheOptions: ['interval=2', 'cachedBlocks=21'],
-  compare: false,
-  batchSize: 4,
-  width: 64,
-  height: 64,
-  backend: 'wasm',
-  dtype: 'float32',
-});
+const STORED = settingsOfFormat<ClassSettings>(
+  {
+    pipeline: 'DiTPipeline',
+    model: 'some/weights.pt',
+    vae: 'some/vae',
+    key: 'model',
+    numHeads: 3,
+    sha256: [],
+    numerics: 'original',
+    classes: ['heart', 'cat face'],
+    classLabels: [4, 2],
+    seeds: [7, 9],
+    numInferenceSteps: 20,
+    guidanceScale: 3,
+    sampler: 'ddim',
+    eta: 0.5,
+    cache: 'delta-dit',
+    cacheOptions: ['interval=2', 'cachedBlocks=21'],
+    compare: false,
+    batchSize: 4,
+    width: 64,
+    height: 64,
+    backend: 'wasm',
+    dtype: 'float32',
+  },
+  '1.2.3',
+);
 
 /** The request that the program would run. */
 async function request(...args: string[]): Promise<GenerateRequest> {

@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Jimp } from 'jimp';
-import { insertPngText } from '../../src/cli/png-text.ts';
 import { psnr } from '../../src/metrics/psnr.ts';
+import { insertPngText } from '../../src/pipelines/png.ts';
 import { readPng } from '../support/read-png.ts';
 import { convertTinyModel, expectRefusal, PARITY, runCli, scratchFolder } from './run-cli.ts';
 

@@ -1,5 +1,6 @@
-import { expandSeeds, MAX_PICTURES } from '../../src/cli/seeds.ts';
+import { expandSeeds } from '../../src/cli/seeds.ts';
 import { OptionError } from '../../src/errors.ts';
+import { MAX_PICTURES } from '../../src/pipelines/picture-settings.ts';
 
 describe('expandSeeds', () => {
   it('takes each seed, and counts up from each', () => {

@@ -2,16 +2,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageVersion } from '../../src/cli/package-folder.ts';
-import { encodePng } from '../../src/cli/pictures.ts';
-import { pictureTexts, settingsOfPicture } from '../../src/cli/settings-text.ts';
+import { settingsOfPicture } from '../../src/cli/settings-text.ts';
+import { parseSettings, readSettings } from '../../src/cli/stored-settings.ts';
+import { FileError, FormatError, OptionError } from '../../src/errors.ts';
 import {
   type ClassSettings,
   type PromptStoredSettings,
-  parseSettings,
-  readSettings,
   settingsOfFormat,
-} from '../../src/cli/stored-settings.ts';
-import { FileError, FormatError, OptionError } from '../../src/errors.ts';
+} from '../../src/pipelines/picture-settings.ts';
+import { pictureTexts } from '../../src/pipelines/picture-texts.ts';
+import { encodePng } from '../../src/pipelines/png.ts';
 import { SAMPLER_NAMES } from '../../src/schedulers/samplers.ts';
 import { Draws } from '../support/draws.ts';
 
@@ -62,21 +62,26 @@ function madeUpCommon(draws: Draws) {
 function madeUpClasses(draws: Draws): ClassSettings {
   const classes = draws.many(1, 3, () => draws.one(TEXTS));
   const classLabels = classes.map(() => draws.whole(0, 999));
-  return defined(settingsOfFormat({ pipeline: 'DiTPipeline', ...madeUpCommon(draws), classes, classLabels }));
+  return defined(
+    settingsOfFormat({ pipeline: 'DiTPipeline', ...madeUpCommon(draws), classes, classLabels }, packageVersion()),
+  );
 }
 
 const PROMPTS = [...TEXTS, '', 'a cat\non two lines', '\u001b[2J', 'a fox --ar 3:4', 'x'.repeat(10_000)];
 
 function madeUpPrompts(draws: Draws): PromptStoredSettings {
   return defined(
-    settingsOfFormat({
-      pipeline: 'PixArtPipeline',
-      ...madeUpCommon(draws),
-      prompts: draws.many(1, 3, () => draws.one(PROMPTS)),
-      negativePrompt: draws.maybe(() => draws.one(PROMPTS)) ?? null,
-      cleanPrompt: draws.one([true, false]),
-      embeds: draws.maybe(() => draws.one(TEXTS)),
-    }),
+    settingsOfFormat(
+      {
+        pipeline: 'PixArtPipeline',
+        ...madeUpCommon(draws),
+        prompts: draws.many(1, 3, () => draws.one(PROMPTS)),
+        negativePrompt: draws.maybe(() => draws.one(PROMPTS)) ?? null,
+        cleanPrompt: draws.one([true, false]),
+        embeds: draws.maybe(() => draws.one(TEXTS)),
+      },
+      packageVersion(),
+    ),
   );
 }
 

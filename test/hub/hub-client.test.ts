@@ -1,6 +1,6 @@
 import { HubError, OptionError } from '../../src/errors.ts';
 import { checksumOf, commitOf, MockHub } from '../support/mock-hub.ts';
-import { LARGE, LargeSink, MODEL, SMALL, ThreeModels, WEIGHTS } from '../support/three-models.ts';
+import { LargeSink, MODEL, SMALL, ThreeModels, WEIGHTS } from '../support/three-models.ts';
 import { failureOf } from '../support/tiny-hub.ts';
 
 const models = ThreeModels.forTests();
@@ -52,7 +52,7 @@ describe('a listing', () => {
 
 describe('the token', () => {
   it('goes to the hub, and to no other origin', async () => {
-    await models.fetched(new LargeSink(LARGE.length), 'private/model', { token: 'hf_secret' });
+    await models.fetched(new LargeSink(), 'private/model', { token: 'hf_secret' });
     const asked = models.hub.take();
     expect(asked.map(({ host, authorization }) => [host, authorization])).toEqual([
       ['hub', 'Bearer hf_secret'],

@@ -1,7 +1,6 @@
 import { AbortError, HubError } from '../../src/errors.ts';
-import { receiveBytes } from '../../src/hub/receive-bytes.ts';
-import { checksumOf, type Mischief } from '../support/mock-hub.ts';
-import { LARGE, LargeSink, SMALL, ThreeModels, WEIGHTS } from '../support/three-models.ts';
+import type { Mischief } from '../support/send-content.ts';
+import { LARGE, LargeSink, ThreeModels } from '../support/three-models.ts';
 import { failureOf } from '../support/tiny-hub.ts';
 
 const models = ThreeModels.forTests();
@@ -79,7 +78,7 @@ describe('a file', () => {
 
   it('is asked for again when the server falls silent', async () => {
     misbehave({ silentAfter: 30_000 });
-    expect((await models.fetched(new LargeSink(LARGE.length), 'some/model', { silenceMs: 200 })).isRight()).toBe(true);
+    expect((await models.fetched(new LargeSink(), 'some/model', { silenceMs: 200 })).isRight()).toBe(true);
   });
 
   it.each([
@@ -103,7 +102,7 @@ describe('a file', () => {
   it('keeps what has arrived when it is stopped', async () => {
     const stop = new AbortController();
     models.hub.mischief = () => ({ slowly: 20 });
-    const sink = new LargeSink(LARGE.length);
+    const sink = new LargeSink();
     const work = failureOf(models.fetched(sink, 'some/model', { signal: stop.signal }));
     while (sink.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     stop.abort();
@@ -112,34 +111,5 @@ describe('a file', () => {
     expect(sink.length).toBeLessThan(LARGE.length);
     const error = await failureOf(models.client('some/model', { signal: stop.signal }).commit());
     expect(error).toBeInstanceOf(AbortError);
-  });
-});
-
-describe('a file in memory', () => {
-  const checksum = { algorithm: 'sha256', hex: checksumOf(LARGE).checksum } as const;
-  const ofSmall = { algorithm: 'git-sha1', hex: checksumOf(SMALL).gitSha1 } as const;
-  const options = (path: string, size: number) => ({
-    where: path,
-    url: `${models.hub.endpoint}/some/model/resolve/main/${encodeURIComponent(path)}`,
-    size,
-    headers: {},
-    refusal: () => new HubError('refused'),
-  });
-
-  it('is compared with its checksum, and told as it grows', async () => {
-    const lengths: number[] = [];
-    const large = await receiveBytes(options(WEIGHTS.path, LARGE.length), checksum, (length) => lengths.push(length));
-    expect(LARGE.equals(large)).toBe(true);
-    expect(lengths.at(-1)).toBe(LARGE.length);
-    expect(SMALL.equals(await receiveBytes(options('config.json', SMALL.length), ofSmall))).toBe(true);
-  });
-
-  it('is asked for again when it arrives damaged, and given up when it stays so', async () => {
-    misbehave({ corruptAt: 7 });
-    expect(LARGE.equals(await receiveBytes(options(WEIGHTS.path, LARGE.length), checksum))).toBe(true);
-    misbehave({ corruptAt: 7 }, { corruptAt: 8 });
-    await expect(receiveBytes(options(WEIGHTS.path, LARGE.length), checksum)).rejects.toThrow(
-      /arrived damaged 2 times/,
-    );
   });
 });

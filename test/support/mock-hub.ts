@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { type Mischief, plain, sendContent } from './send-content.ts';
 
 /** A request that the hub or its file store got. */
 export interface Asked {
@@ -11,26 +12,6 @@ export interface Asked {
   readonly path: string;
   readonly range: string | undefined;
   readonly authorization: string | undefined;
-}
-
-/** What goes wrong with one answer that brings a file. */
-export interface Mischief {
-  /** Ends the connection after so many bytes. */
-  readonly cutAfter?: number;
-  /** Ends the answer there as if that were all. */
-  readonly endAfter?: number;
-  /** Changes the byte at this place of the file. */
-  readonly corruptAt?: number;
-  readonly noRanges?: boolean;
-  /** Answers with no file. */
-  readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Bytes after those of the file. */
-  readonly extra?: number;
-  /** Sends so many bytes and then nothing. */
-  readonly silentAfter?: number;
-  /** Milliseconds between chunks of 16 KiB. */
-  readonly slowly?: number;
 }
 
 export interface MockModel {
@@ -45,7 +26,6 @@ export interface MockModel {
 /** Files of this size and above are in the store of large files, as with Git LFS. */
 const LARGE = 4096;
 const PAGE = 3;
-const CHUNK = 16 * 1024;
 
 /** A Hugging Face hub on localhost, and a second server, of another origin, that its large files are redirected to. */
 export class MockHub {
@@ -108,6 +88,8 @@ export class MockHub {
 
   private async answer(host: Asked['host'], request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://mock');
+    response.setHeader('access-control-allow-origin', '*'); // as the hub lets pages read it
+    response.setHeader('access-control-expose-headers', 'link, content-range, x-error-code, x-error-message');
     const path = decodeURIComponent(url.pathname);
     const { authorization, range } = request.headers;
     this.asked.push({ host, path, range, authorization });
@@ -173,36 +155,8 @@ export class MockHub {
     headers: Record<string, string>,
   ): Promise<void> {
     const { range } = request.headers;
-    const { status, headers: more, noRanges, corruptAt, extra = 0, ...stop } = this.mischief(file, host, range);
-    if (status !== undefined) return plain(response, status, more ?? {});
-    const whole = Buffer.concat([content, Buffer.alloc(extra)]);
-    if (corruptAt !== undefined) whole.writeUInt8(whole.readUInt8(corruptAt) ^ 1, corruptAt);
-    const from = noRanges || range === undefined ? undefined : Number(/^bytes=(\d+)-/.exec(range)?.[1]);
-    if (from !== undefined && from >= whole.length) return plain(response, 416, {});
-    const body = whole.subarray(from ?? 0);
-    response.writeHead(from === undefined ? 200 : 206, {
-      ...headers,
-      ...(stop.endAfter === undefined ? { 'content-length': String(body.length) } : {}),
-      ...(from === undefined ? {} : { 'content-range': `bytes ${from}-${whole.length - 1}/${whole.length}` }),
-      ...more,
-    });
-    if (request.method === 'HEAD') response.end();
-    else await sendBody(body, response, stop);
+    await sendContent(content, request, response, { headers, mischief: this.mischief(file, host, range) });
   }
-}
-
-async function sendBody(body: Buffer, response: ServerResponse, stop: Mischief): Promise<void> {
-  const { cutAfter, endAfter, silentAfter, slowly = 0 } = stop;
-  const last = Math.min(cutAfter ?? endAfter ?? silentAfter ?? body.length, body.length);
-  for (let at = 0; at < last && !response.destroyed; at += CHUNK) {
-    const chunk = body.subarray(at, Math.min(at + CHUNK, last));
-    await new Promise((resolve) => response.write(chunk, resolve));
-    if (slowly > 0) await new Promise((resolve) => setTimeout(resolve, slowly));
-  }
-  if (cutAfter !== undefined) {
-    await new Promise((resolve) => setTimeout(resolve, 20)); // so that what was written leaves first
-    response.destroy();
-  } else if (silentAfter === undefined) response.end();
 }
 
 function refusal(
@@ -239,10 +193,6 @@ function entryOf(path: string, content: Buffer): Record<string, unknown> {
   const { checksum, gitSha1 } = checksumOf(content);
   const lfs = content.length < LARGE ? {} : { lfs: { oid: checksum, size: content.length, pointerSize: 130 } };
   return { type: 'file', path, oid: gitSha1, size: content.length, ...lfs };
-}
-
-function plain(response: ServerResponse, status: number, headers: Readonly<Record<string, string>>): void {
-  response.writeHead(status, headers).end();
 }
 
 function json(response: ServerResponse, value: unknown, headers: Record<string, string> = {}): void {

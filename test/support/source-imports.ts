@@ -48,8 +48,12 @@ export function importsOf(source: ts.SourceFile): Import[] {
   return imports;
 }
 
-/** The file that a relative import of `file` names; undefined for packages. */
-export function resolveImport(file: string, specifier: string): string | undefined {
+export type Platform = 'node' | 'browser';
+export const PLATFORMS: readonly Platform[] = ['node', 'browser'];
+
+/** The file that an import of `file` names there, a relative one or one with # ("imports" of package.json); undefined for packages. */
+export function resolveImport(file: string, specifier: string, platform: Platform = 'node'): string | undefined {
+  if (specifier.startsWith('#')) return `${specifier.slice(1)}.${platform}.ts`;
   return specifier.startsWith('.') ? posix.join(posix.dirname(file), specifier) : undefined;
 }
 

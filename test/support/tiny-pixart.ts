@@ -13,7 +13,7 @@ import { type Fixture, readFixture } from './fixtures.ts';
 export const PIXART = join(__dirname, '../fixtures/pixart');
 
 /** What a weights file does not say of the fixtures' models. */
-export const PIXART_SIZES: OpenPixArtOptions = { numHeads: 2, vae: join(PIXART, 'tiny-diffusers') };
+export const PIXART_SIZES = { numHeads: 2, vae: join(PIXART, 'tiny-diffusers') } satisfies OpenPixArtOptions;
 
 /** The two fixtures: a model as PixArt-α 512, and one as 1024-MS, which is told the picture's size. */
 export const PIXART_MODELS = ['tiny', 'ms'] as const;

@@ -1,4 +1,4 @@
-import { type KernelBackend, setBackend, version_core } from '@tensorflow/tfjs-core';
+import { findBackendFactory, type KernelBackend, removeBackend, setBackend, version_core } from '@tensorflow/tfjs-core';
 import { BackendError } from '../../errors.ts';
 
 export const BACKEND_NAMES = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
@@ -7,8 +7,13 @@ export type BackendName = (typeof BACKEND_NAMES)[number];
 export interface BackendOptions {
   /** Accept only a backend that runs on a GPU. Implies the backend `tensorflow` where none is named. Default false. */
   readonly gpu?: boolean;
-  /** Where the `.wasm` files are served: a URL prefix ending in `/`. For browsers; Node finds them by itself. */
-  readonly wasmPaths?: string;
+  /**
+   * Where the three `.wasm` files of @tensorflow/tfjs-backend-wasm are served: the URL of their folder, or the URL of each
+   * by its name. For browsers; Node finds them by itself.
+   */
+  readonly wasmPaths?: string | Readonly<Record<string, string>>;
+  /** Told what works and could work better. Default: console.warn. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   /**
    * Of `webgpu` in Node: options of Dawn, such as `backend=vulkan`, or `adapter=` and a part of the adapter's name. Added
    * to those of the environment variable DELTA_DIT_DAWN, which are separated by `;`.
@@ -68,9 +73,19 @@ export function isNode(): boolean {
   return typeof process !== 'undefined' && typeof process.versions?.node === 'string';
 }
 
+/** @throws BackendError for one that tfjs has tried to start, in vain; it tries once. */
+export function assertStartable(name: string): void {
+  if (findBackendFactory(name)) return;
+  throw new BackendError(
+    `The backend ${name} could not be started before; start this process, or load this page, again.`,
+  );
+}
+
 /** Makes an already registered backend the current one. */
 export async function makeCurrent(name: BackendName, advice = ''): Promise<void> {
+  assertStartable(name);
   if (await setBackend(name)) return;
+  removeBackend(name); // tfjs would take it for the one that runs
   throw new BackendError(
     `The backend ${name} is installed, but tfjs could not start it; its warning says why.${advice}`,
   );

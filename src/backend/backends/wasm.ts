@@ -1,5 +1,6 @@
 import { env } from '@tensorflow/tfjs-core';
-import { type Backend, type BackendOptions, isNode, makeCurrent } from './backend.ts';
+import { OptionError } from '../../errors.ts';
+import { assertStartable, type Backend, type BackendOptions, isNode, makeCurrent } from './backend.ts';
 
 /** 65535 pages of 64 KiB: MAXIMUM_MEMORY of @tensorflow/tfjs-backend-wasm, all that 32-bit addresses reach. */
 export const WASM_HEAP_BYTES = 65535 * 65536;
@@ -31,8 +32,25 @@ const SERVED = ' Serve the .wasm files of @tensorflow/tfjs-backend-wasm and pass
 
 async function load(options: BackendOptions): Promise<void> {
   const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
-  if (options.wasmPaths !== undefined) setWasmPaths(options.wasmPaths);
+  const { prepareThreads } = await import('#src/backend/backends/wasm-threads');
+  prepareThreads(options.onWarning ?? console.warn);
+  assertStartable('wasm');
+  if (options.wasmPaths !== undefined) setWasmPaths(checkedPaths(options.wasmPaths));
   await makeCurrent('wasm', isNode() ? '' : SERVED);
+}
+
+const WASM_FILES = [
+  'tfjs-backend-wasm.wasm',
+  'tfjs-backend-wasm-simd.wasm',
+  'tfjs-backend-wasm-threaded-simd.wasm',
+] as const;
+
+/** @throws OptionError when a file has no place */
+function checkedPaths(paths: string | Readonly<Record<string, string>>): string | Record<string, string> {
+  if (typeof paths === 'string') return paths.replace(/\/?$/, '/');
+  const missing = WASM_FILES.filter((file) => paths[file] === undefined);
+  if (missing.length === 0) return { ...paths };
+  throw new OptionError(`wasmPaths: expected the URLs of ${WASM_FILES.join(', ')}; ${missing.join(', ')} is missing`);
 }
 
 const EXIT_EVENTS = ['uncaughtException', 'unhandledRejection'] as const;

@@ -33,7 +33,7 @@ function hasGpu(): boolean {
 }
 
 async function dawnAbsence(): Promise<AbsentBackend | undefined> {
-  const { findDawn, runsHere } = await import('../webgpu/dawn.ts');
+  const { findDawn, runsHere } = await import('#src/backend/webgpu/dawn');
   const dawn = findDawn();
   if (!dawn) return { name: 'webgpu', reason: 'npm webgpu is not installed', command: 'npm install webgpu' };
   if (runsHere(dawn)) return undefined;
@@ -69,7 +69,7 @@ async function register(options: BackendOptions): Promise<void> {
 const BROWSER_ADVICE = 'Take the backend wasm, or look at chrome://gpu.';
 
 async function throughDawn({ dawn = [] }: BackendOptions): Promise<{ gpu: GPU; advice: string }> {
-  const { dawnOptions, loadDawn, noAdapterAdvice } = await import('../webgpu/dawn.ts');
+  const { dawnOptions, loadDawn, noAdapterAdvice } = await import('#src/backend/webgpu/dawn');
   return { gpu: await loadDawn([...dawnOptions(), ...dawn]), advice: noAdapterAdvice() };
 }
 

@@ -1,7 +1,7 @@
 import { TFJS_VERSION } from '../backends/backend.ts';
 import type { ProbeOptions } from '../native/probe.ts';
 import { describeAdapter, isSoftware } from '../webgpu/adapter.ts';
-import { dawnOptions, findDawn, noAdapterAdvice, runsHere } from '../webgpu/dawn.ts';
+import { dawnOptions, findDawn, noAdapterAdvice, runsHere } from '../webgpu/dawn.node.ts';
 import { type AdapterAnswer, probeDawn } from '../webgpu/probe.ts';
 import type { BackendCheck } from './backends.ts';
 import { OK } from './finding.ts';

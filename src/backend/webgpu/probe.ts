@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { COMPUTE, type Probe, type ProbeOptions, probe } from '../native/probe.ts';
-import { type DawnPackage, dawnOptions } from './dawn.ts';
+import { type DawnPackage, dawnOptions } from './dawn.node.ts';
 
 /** What Dawn says of the adapter that it would take. */
 export interface AdapterAnswer {

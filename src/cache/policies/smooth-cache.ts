@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { JsonObject } from '../../checkpoint/strict-json.ts';
 import { FormatError, OptionError } from '../../errors.ts';
 import type { BranchName } from '../../models/block.ts';

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import {
   benchLatency,
   benchQuality,
+  encodePng,
   OptionError,
   type PixelImage,
   type QualityReport,
@@ -18,7 +19,7 @@ import { warnOfTruncation, withLabSubjects } from '../lab-subjects.ts';
 import { withModelOptions } from '../model-options.ts';
 import { type Benched, type BenchedOptions, guidanceOf, openBenched } from '../open-benched.ts';
 import { modelName } from '../open-painter.ts';
-import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
+import { checkOutput, writeWhole } from '../pictures.ts';
 import { ProgressLine } from '../progress.ts';
 import { growthCommand } from './bench-growth.ts';
 import { imageCommand } from './bench-image.ts';
@@ -135,7 +136,7 @@ async function quality(options: QualityCliOptions, signal: AbortSignal): Promise
     const environment = await benchEnvironment();
     const content = JSON.stringify({ ...report, sha256: pipe.sha256, environment }, null, 1);
     if (output !== undefined) await writeWhole(output, Buffer.from(`${content}\n`));
-    if (sheet !== undefined) await writeWhole(sheet, await encodePng(await sheetOf(benched, report, rows), {}));
+    if (sheet !== undefined) await writeWhole(sheet, await encodePng(await sheetOf(benched, report, rows)));
     console.log(json ? content : `${qualityTable(report)}\n\n${environmentLine(environment)}`);
     const written = [output, sheet].filter((path) => path !== undefined);
     if (written.length > 0 && !options.quiet) console.error(`Wrote ${written.join(' and ')}`);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { getBackend } from '@tensorflow/tfjs-core';
 import { Command } from 'commander';
-import { deltaDiT, type Painter, type PixelImage, type SubjectKind, type WeightDtype } from '../../index.ts';
+import { deltaDiT, encodePng, type Painter, type PixelImage, type SubjectKind, type WeightDtype } from '../../index.ts';
 import { decodeEach } from '../../pipelines/decode.ts';
 import { allToPixels } from '../../pipelines/image.ts';
 import { compared } from '../compare.ts';
@@ -11,7 +11,7 @@ import { withInterrupt } from '../interrupt.ts';
 import { withDtypeOption } from '../model-options.ts';
 import { openPainter } from '../open-painter.ts';
 import { packageFolder } from '../package-folder.ts';
-import { checkOutput, encodePng, writeWhole } from '../pictures.ts';
+import { checkOutput, writeWhole } from '../pictures.ts';
 import { duration } from '../progress.ts';
 import { type Job, runJobs } from '../run-jobs.ts';
 
@@ -80,7 +80,7 @@ async function demo({ output, dtype }: DemoOptions, signal: AbortSignal): Promis
       painter.pipe.dispose();
     }
   }
-  await writeWhole(output, await encodePng(await stacked(sheets), {}));
+  await writeWhole(output, await encodePng(await stacked(sheets)));
   console.log(`Wrote ${output}`);
 }
 

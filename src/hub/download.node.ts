@@ -7,15 +7,13 @@ import { type HeldLock, LostLock, withLock } from './file-lock.ts';
 import { HubCache } from './hub-cache.ts';
 import { HubClient } from './hub-client.ts';
 import { type HubSettings, hubSettings } from './hub-settings.ts';
+import { inParallel } from './in-parallel.ts';
 import type { HubFile } from './listing.ts';
 import { type NeededFiles, neededFiles, type RepoFiles, type Wanted } from './needed-files.ts';
 import { PartialFile } from './partial-file.ts';
-import { ARRIVALS, damaged } from './receive-bytes.ts';
+import { ARRIVALS, damaged } from './receive.ts';
 import { type HubReference, parseReference, showReference } from './reference.ts';
 import { TransferMeter } from './transfer-meter.ts';
-
-/** Connections at a time. */
-const PARALLEL = 4;
 
 /** A model that is looked for, with everything that says where. */
 interface Search {
@@ -182,24 +180,4 @@ class Download {
 
 function readSmall(path: string): Promise<string> {
   return readText(nodeFolder(dirname(path)), basename(path));
-}
-
-/** A few at a time, in order. When one fails, the others are stopped and waited for. */
-async function inParallel<T>(
-  items: readonly T[],
-  work: (item: T) => Promise<unknown>,
-  stop: () => void,
-): Promise<void> {
-  const queue = [...items];
-  const failures: unknown[] = [];
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined && failures.length === 0; item = queue.shift()) {
-      await work(item).catch((error) => {
-        failures.push(error);
-        stop();
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
-  if (failures.length > 0) throw failures[0];
 }

@@ -1,0 +1,2 @@
+export { FolderWriter } from './folder-writer.ts';
+export { describeSources } from './source-files.ts';

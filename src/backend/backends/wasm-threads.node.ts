@@ -1,0 +1,2 @@
+/** In Node, tfjs runs WebAssembly on one thread. */
+export function prepareThreads(_onWarning: (message: string) => void): void {}

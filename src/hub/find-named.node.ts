@@ -1,0 +1,1 @@
+export { checkpointPath as findNamed } from './checkpoint-path.ts';
