@@ -40,7 +40,7 @@ export class FileError extends DeltaDiTError {
   override readonly name = 'FileError';
 }
 
-/** A model could not be had from the Hugging Face hub. */
+/** A model could not be had from the Hugging Face hub, or from a web server. */
 export class HubError extends DeltaDiTError {
   override readonly name = 'HubError';
 }
