@@ -11,15 +11,15 @@ class FromCheckpoint extends serialization.Serializable {
   static readonly className = 'FromCheckpoint';
 
   constructor(
-    private readonly stored: WeightScope,
+    private readonly tensor: tf.Tensor,
     private readonly parameter: string,
   ) {
     super();
   }
 
   // addWeight makes a variable that shares the tensor's memory, then disposes the tensor
-  apply(shape: number[]): tf.Tensor {
-    return this.stored.take(this.parameter, shape);
+  apply(): tf.Tensor {
+    return this.tensor;
   }
 
   getConfig(): serialization.ConfigDict {
@@ -85,8 +85,10 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
       );
     }
     for (const [name, shape] of Object.entries(this.shapes)) {
-      const initialiser = new FromCheckpoint(stored, name);
-      this.variables.set(name, this.addWeight(name, [...shape], 'float32', initialiser, undefined, false));
+      const tensor = stored.take(name, shape);
+      const initialiser = new FromCheckpoint(tensor, name);
+      // of another type than the tensor's own, it would be cast
+      this.variables.set(name, this.addWeight(name, [...shape], tensor.dtype, initialiser, undefined, false));
     }
     this.built = true;
   }
