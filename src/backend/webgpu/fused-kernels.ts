@@ -1,5 +1,6 @@
 import { getKernel, type KernelBackend, type KernelConfig, registerKernel } from '@tensorflow/tfjs-core';
 import type { FusedOp } from '../../ops/fused.ts';
+import type { FusedOpsReport } from '../backends/backend.ts';
 import { geluKernel } from './activations.ts';
 import { attentionKernel, crossAttentionKernel, selfAttentionKernel } from './attention.ts';
 import { allocateKernel, convertIntoKernel, convertKernel } from './convert.ts';
@@ -26,13 +27,13 @@ const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitNormaliseGroups: normaliseGroupsKernel,
 };
 
-/** Offers the shaders to the seats, once. @returns false where the running backend is not tfjs' WebGPU backend. */
-export function registerGpuKernels(running: KernelBackend): boolean {
-  if (!('runWebGPUProgram' in running)) return false;
+/** Offers the shaders to the seats, once. @returns undefined where the running backend is not tfjs' WebGPU backend */
+export function loadFusedShaders(running: KernelBackend): FusedOpsReport | undefined {
+  if (!('runWebGPUProgram' in running)) return undefined;
   for (const [kernelName, kernel] of Object.entries(KERNELS)) {
     if (getKernel(kernelName, 'webgpu')) continue;
     const kernelFunc = kernel as unknown as KernelConfig['kernelFunc'];
     registerKernel({ kernelName, backendName: 'webgpu', kernelFunc });
   }
-  return true;
+  return { instructions: 'WGSL' };
 }

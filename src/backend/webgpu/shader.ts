@@ -1,10 +1,10 @@
 /** Running a compute shader of our own on tfjs' WebGPU backend. */
-import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import type { BackendValues, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 
 /** As much of tfjs' WebGPU backend as its own kernels use. */
 export interface GpuBackend extends KernelBackend {
   readonly tensorMap: { get(dataId: object): GpuTensor };
-  makeTensorInfo(shape: number[], dtype: DataType, values?: Int32Array): TensorInfo;
+  makeTensorInfo(shape: number[], dtype: DataType, values?: BackendValues): TensorInfo;
   uploadToGPU(dataId: object): void;
   runWebGPUProgram(
     program: GpuProgram,
@@ -74,17 +74,27 @@ const MOST_WORKGROUPS = 65_535;
 
 /**
  * Runs a shader on tensors of the backend.
- * @param output a tensor to write into instead of a new one
+ * @param into a tensor to write into instead of a new one
  */
-export function runShader(backend: GpuBackend, shader: Shader, output?: TensorInfo): TensorInfo {
-  const { dtype = 'float32' } = shader.output;
-  const inputs = Object.values(shader.inputs).map(({ tensor }) => tensor);
+export function runShader(backend: GpuBackend, shader: Shader, into?: TensorInfo): TensorInfo {
+  const { shape, dtype = 'float32' } = shader.output;
+  const empty = sizeOf(shape) === 0;
+  const values = dtype === 'float32' ? new Float32Array(0) : new Int32Array(0);
+  const output = into ?? backend.makeTensorInfo([...shape], dtype, empty ? values : undefined);
+  if (empty) return output;
+  const inputs = Object.values(shader.inputs).map(({ tensor }) => withoutShape(tensor));
   const uniforms = Object.values(shader.uniforms).map((uniform) =>
     'i32' in uniform
       ? { type: 'int32' as const, data: [uniform.i32] }
       : { type: 'float32' as const, data: [uniform.f32] },
   );
-  return backend.runWebGPUProgram(programOf(shader), inputs, dtype, uniforms, output);
+  backend.runWebGPUProgram(programOf(shader), inputs, dtype, uniforms, withoutShape(output));
+  return output;
+}
+
+/** tfjs compiles a shader again for each relation of its operands' shapes, and ours use none. */
+function withoutShape(tensor: TensorInfo): TensorInfo {
+  return { ...tensor, shape: [] };
 }
 
 function programOf({ name, code, inputs, output, uniforms, workgroups }: Shader): GpuProgram {
