@@ -24,8 +24,8 @@ export function assertHolds(dtype: WeightDtype = 'float32'): void {
     throw new OptionError(`dtype: expected float32 or bfloat16, got ${JSON.stringify(dtype)}`);
   if (dtype === 'float32' || holdsBfloat16()) return;
   throw new BackendError(
-    `dtype bfloat16: needs the fused ops of the native backend on a CPU, and ${tf.getBackend()} runs without them. ` +
-      'Take dtype float32, or run `npx delta-dit setup-native`; `delta-dit doctor` says what is there.',
+    `dtype bfloat16: needs the fused ops of the native backend on a CPU or of WebGPU, and ${tf.getBackend()} runs ` +
+      'without them. Take dtype float32, or run `npx delta-dit setup-native`; `delta-dit doctor` says what is there.',
   );
 }
 

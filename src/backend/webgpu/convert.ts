@@ -27,8 +27,9 @@ export function convertIntoKernel(call: Call): TensorInfo {
   const [from, to] = [typeOf(call, 'from'), typeOf(call, 'to')];
   const count = ((x.shape[0] ?? 0) * perWord(from)) / perWord(to);
   runOnWords(backend, x, (words) => conversion(words, from, to, [count], at), whole);
-  backend.incRef(whole.dataId);
-  return whole;
+  const { dataId, shape, dtype } = whole;
+  backend.incRef(dataId);
+  return { dataId, shape, dtype }; // for tfjs another tensor of the same memory
 }
 
 /** Room for words of the type `to`, with whatever lies there. @returns [words] */
