@@ -159,6 +159,18 @@ export function widenBfloat16<T extends tf.Tensor>(held: T): T {
 }
 
 /**
+ * Rows of an embedding table that is held as bfloat16, in float32. A backend whose own gather takes words for numbers, and
+ * rounds them, brings a kernel for it.
+ * @param held [R,n/2] @param indices [...] int32 @returns [...,n]
+ */
+export function widenBfloat16Rows<T extends tf.Tensor>(held: tf.Tensor, indices: tf.Tensor): T {
+  const rows = 'DeltaDitConvertRows';
+  if (!tf.getKernel(rows, tf.getBackend()))
+    return tf.tidy(() => widenBfloat16(tf.gather(held, indices)) as tf.Tensor as T);
+  return tf.engine().runKernel(rows, { x: held, indices }, { from: CODES.BF16, to: CODES.F32 }) as tf.Tensor as T;
+}
+
+/**
  * Makes the backend take a tensor's values now. Native TensorFlow copies them when an op first needs them: after loading
  * a whole model the host would hold them all, and free them long after the backend has its own, so that a model would
  * take twice its size. To be called in a tidy.

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
-import { type WeightDtype, widenBfloat16 } from '../checkpoint/hold.ts';
+import { type WeightDtype, widenBfloat16, widenBfloat16Rows } from '../checkpoint/hold.ts';
 import type { WeightScope } from '../checkpoint/weights.ts';
 import { CheckpointError } from '../errors.ts';
 import { elementCount, type Shape } from '../shape.ts';
@@ -115,7 +115,7 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
   /** Rows of an embedding table in float32. @param indices [...] int32 @returns [...,D] */
   protected rows<T extends tf.Tensor>(name: string, indices: tf.Tensor): T {
     if (this.dtypeOf(name) === 'float32') return tf.gather(this.parameter(name), indices) as T;
-    return tf.tidy(() => widenBfloat16(tf.gather(this.parameter(name), indices)) as tf.Tensor as T);
+    return widenBfloat16Rows(this.parameter(name), indices);
   }
 
   override disposeWeights(): number {

@@ -16,6 +16,7 @@ export type FusedOp =
   | 'DeltaDitGelu'
   | 'DeltaDitConvert'
   | 'DeltaDitConvertInto'
+  | 'DeltaDitConvertRows'
   | 'DeltaDitAllocate'
   | 'DeltaDitSelfAttention'
   | 'DeltaDitCrossAttention'

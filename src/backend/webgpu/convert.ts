@@ -32,6 +32,30 @@ export function convertIntoKernel(call: Call): TensorInfo {
   return { dataId, shape, dtype }; // for tfjs another tensor of the same memory
 }
 
+/**
+ * Rows of a table as float32. tfjs's own gather of int32 goes through float32, which rounds words.
+ * @param x [R,C], words of the type `from` @returns [..., ·] for indices [...]
+ */
+export function convertRowsKernel(call: Call): TensorInfo {
+  const [x, indices] = [given(call, 'x'), given(call, 'indices')];
+  const from = typeOf(call, 'from');
+  const width = (x.shape[1] ?? 0) * perWord(from);
+  return runShader(call.backend, {
+    name: `convertRows ${from}`,
+    code: `
+${BITS[from]}
+fn main(index : i32) {
+  if (index < uniforms.size) {
+    let row = clamp(indices[index / uniforms.width], 0, uniforms.rows - 1);
+    result[index] = bitcast<f32>(bitsOf(row * uniforms.width + index % uniforms.width));
+  }
+}`,
+    inputs: { words: { tensor: x }, indices: { tensor: indices } },
+    output: { shape: [...indices.shape, width] },
+    uniforms: { width: { i32: width }, rows: { i32: x.shape[0] ?? 0 } },
+  });
+}
+
 /** Room for words of the type `to`, with whatever lies there. @returns [words] */
 export function allocateKernel(call: Call): TensorInfo {
   const { backend } = call;

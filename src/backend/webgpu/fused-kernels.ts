@@ -3,15 +3,15 @@ import type { FusedOp } from '../../ops/fused.ts';
 import type { FusedOpsReport } from '../backends/backend.ts';
 import { geluKernel } from './activations.ts';
 import { attentionKernel, crossAttentionKernel, selfAttentionKernel } from './attention.ts';
-import { allocateKernel, convertIntoKernel, convertKernel } from './convert.ts';
+import { allocateKernel, convertIntoKernel, convertKernel, convertRowsKernel } from './convert.ts';
 import { gateResidualKernel } from './gate-residual.ts';
 import { groupMomentsKernel, normaliseGroupsKernel } from './group-norm.ts';
 import type { Kernel } from './kernel.ts';
 import { layerNormModulateKernel } from './layer-norm.ts';
 import { adaLNKernel, linearKernel } from './linear.ts';
 
-/** What stands behind each seat in src/ops: shaders of ours. */
-const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
+/** What stands behind seats in src/ops: shaders of ours. */
+const KERNELS: Readonly<Partial<Record<FusedOp, Kernel>>> = {
   DeltaDitLayerNormModulate: layerNormModulateKernel,
   DeltaDitGateResidual: gateResidualKernel,
   DeltaDitLinear: linearKernel,
@@ -19,6 +19,7 @@ const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
   DeltaDitGelu: geluKernel,
   DeltaDitConvert: convertKernel,
   DeltaDitConvertInto: convertIntoKernel,
+  DeltaDitConvertRows: convertRowsKernel,
   DeltaDitAllocate: allocateKernel,
   DeltaDitSelfAttention: selfAttentionKernel,
   DeltaDitCrossAttention: crossAttentionKernel,
