@@ -2,7 +2,7 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { sameShape } from '../../shape.ts';
 import { activationCode } from './activations.ts';
 import { type Call, checkShapes, given } from './kernel.ts';
-import { componentsOf, type GpuBackend, release, runShader } from './shader.ts';
+import { type Components, componentsOf, type GpuBackend, release, runShader } from './shader.ts';
 import { SUMMING, WORKGROUP_SUM } from './workgroup-sum.ts';
 
 /** Elements that a workgroup takes the statistics of. */
@@ -34,13 +34,7 @@ interface GroupSizes {
   readonly parts: number;
 }
 
-/** A workgroup for each part of a group's pixels: mean, and sum of squared deviations from it. @returns [N·G,parts,2] */
-function momentsOfParts(backend: GpuBackend, x: TensorInfo, samples: number, sizes: GroupSizes): TensorInfo {
-  const { pixels, groups, groupChannels, partPixels, parts } = sizes;
-  const count = samples * groups * parts;
-  return runShader(backend, {
-    name: 'momentsOfParts',
-    code: `
+const MOMENTS_OF_PARTS = `
 ${WORKGROUP_SUM}
 fn main() {
   let index = min(workgroupIndex(), uniforms.workgroups - 1);
@@ -67,7 +61,15 @@ fn main() {
   if (localIndex == 0u) {
     result[index] = vec2<f32>(mean, deviation);
   }
-}`,
+}`;
+
+/** A workgroup for each part of a group's pixels: mean, and sum of squared deviations from it. @returns [N·G,parts,2] */
+function momentsOfParts(backend: GpuBackend, x: TensorInfo, samples: number, sizes: GroupSizes): TensorInfo {
+  const { pixels, groups, groupChannels, partPixels, parts } = sizes;
+  const count = samples * groups * parts;
+  return runShader(backend, {
+    name: 'momentsOfParts',
+    code: MOMENTS_OF_PARTS,
     inputs: { x: { tensor: x } },
     output: { shape: [samples * groups, parts, 2], components: 2 },
     uniforms: {
@@ -154,18 +156,7 @@ export function normaliseGroupsKernel(call: Call): TensorInfo {
   const silu = call.attrs.silu === true;
   return runShader(call.backend, {
     name: `normaliseGroups ${silu}`,
-    code: `
-${activationCode(components)}
-fn main(index : i32) {
-  if (index < uniforms.size) {
-    let sample = index / uniforms.sampleVectors;
-    let channel = index % uniforms.pixelVectors;
-    let group = sample * uniforms.groups + channel / uniforms.groupVectors;
-    let slope = inverseSqrt(variance[group] + uniforms.eps) * weight[channel];
-    let normed = (x[index] - mean[group]) * slope + bias[channel];
-    result[index] = ${silu ? 'silu(normed)' : 'normed'};
-  }
-}`,
+    code: normaliseCode(components, silu),
     inputs: {
       x: { tensor: x, components },
       mean: { tensor: mean },
@@ -182,4 +173,19 @@ fn main(index : i32) {
       eps: { f32: call.attrs.eps as number },
     },
   });
+}
+
+function normaliseCode(components: Components, silu: boolean): string {
+  return `
+${activationCode(components)}
+fn main(index : i32) {
+  if (index < uniforms.size) {
+    let sample = index / uniforms.sampleVectors;
+    let channel = index % uniforms.pixelVectors;
+    let group = sample * uniforms.groups + channel / uniforms.groupVectors;
+    let slope = inverseSqrt(variance[group] + uniforms.eps) * weight[channel];
+    let normed = (x[index] - mean[group]) * slope + bias[channel];
+    result[index] = ${silu ? 'silu(normed)' : 'normed'};
+  }
+}`;
 }

@@ -25,8 +25,18 @@ const DEPTH = 4;
 function tiled(operands: Product, size: 32 | 64): Shader {
   const { rows, outFeatures } = operands;
   const shader = productShader(operands);
+  const count = Math.ceil(rows / size) * Math.ceil(outFeatures / size);
+  return {
+    ...shader,
+    name: `product ${size} ${shader.name}`,
+    code: shader.code + tiledCode(size),
+    workgroups: { count, invocations: (size / 4) ** 2 },
+  };
+}
+
+function tiledCode(size: 32 | 64): string {
   const [across, invocations] = [size / 4, (size / 4) ** 2];
-  const code = `
+  return `
 var<workgroup> rowTile : array<vec4<f32>, ${size * (DEPTH + 1)}>;
 var<workgroup> kernelTile : array<vec4<f32>, ${4 * DEPTH * across}>;
 
@@ -55,13 +65,6 @@ ${unrolled(4, (r) => sumRow(r, `rowTile[(ownRow + ${r}) * ${DEPTH + 1} + d]`))}
   }
 ${unrolled(4, (r) => `  store(firstRow + ownRow + ${r}, firstColumn + ownQuad * 4, sums${r});`)}
 }`;
-  const count = Math.ceil(rows / size) * Math.ceil(outFeatures / size);
-  return {
-    ...shader,
-    name: `product ${size} ${shader.name}`,
-    code: shader.code + code,
-    workgroups: { count, invocations },
-  };
 }
 
 /** Adds to the sums of row `r` what four of its elements and the loaded rows of the kernel give. */
@@ -74,14 +77,7 @@ ${unrolled(4, (i) => `      sums${r} = sums${r} + ${terms[i]};`)}`;
 /** Columns of the workgroups for few rows, in vectors of four; as many invocations share the depth. */
 const QUADS = 16;
 
-/**
- * A workgroup makes four rows of 64 columns. Neighbours read neighbouring weights; sixteen parts of the depth are summed up
- * apart and put together in the end.
- */
-function fewRows(operands: Product): Shader {
-  const { rows, outFeatures } = operands;
-  const shader = productShader(operands);
-  const code = `
+const FEW_ROWS_CODE = `
 var<workgroup> partialSums : array<vec4<f32>, ${QUADS * QUADS}>;
 
 fn main() {
@@ -110,11 +106,19 @@ ${unrolled(
   }`,
 )}
 }`;
+
+/**
+ * A workgroup makes four rows of 64 columns. Neighbours read neighbouring weights; sixteen parts of the depth are summed up
+ * apart and put together in the end.
+ */
+function fewRows(operands: Product): Shader {
+  const { rows, outFeatures } = operands;
+  const shader = productShader(operands);
   const count = Math.ceil(rows / 4) * Math.ceil(outFeatures / (4 * QUADS));
   return {
     ...shader,
     name: `product of few rows ${shader.name}`,
-    code: shader.code + code,
+    code: shader.code + FEW_ROWS_CODE,
     workgroups: { count, invocations: QUADS ** 2 },
   };
 }
