@@ -152,8 +152,7 @@ export function normaliseGroupsKernel(call: Call): TensorInfo {
     'x [N,H,W,C], mean and variance [N,1,G,1], weight and bias [C]',
     call,
   );
-  const components = componentsOf(channels / groups);
-  const silu = call.attrs.silu === true;
+  const [components, silu] = [componentsOf(channels / groups), call.attrs.silu === true];
   return runShader(call.backend, {
     name: `normaliseGroups ${silu}`,
     code: normaliseCode(components, silu),
