@@ -6,8 +6,9 @@ import type { ReadAhead } from './read-ahead.ts';
 import type { StoredDtype, StoredTensor } from './stored-tensor.ts';
 
 /**
- * How weights are held in memory. As bfloat16 they take half of it: kernels and embedding tables in float32-typed tensors
- * of half the length, whose bytes are the bfloat16 elements in pairs. Everything is computed in float32 either way.
+ * How weights are held in memory. As bfloat16 they take half of it: kernels and embedding tables in tensors of half the
+ * length, whose bytes are the bfloat16 elements in pairs; their type is float32, or int32 where the backend's kernels want
+ * that: a GPU may change what is no normal float32. Everything is computed in float32 either way.
  */
 export type WeightDtype = 'float32' | 'bfloat16';
 
@@ -23,8 +24,8 @@ export function assertHolds(dtype: WeightDtype = 'float32'): void {
     throw new OptionError(`dtype: expected float32 or bfloat16, got ${JSON.stringify(dtype)}`);
   if (dtype === 'float32' || holdsBfloat16()) return;
   throw new BackendError(
-    `dtype bfloat16: needs the fused ops of the native backend on a CPU, and ${tf.getBackend()} runs without them. ` +
-      'Take dtype float32, or run `npx delta-dit setup-native`; `delta-dit doctor` says what is there.',
+    `dtype bfloat16: needs the fused ops of the native backend on a CPU or of WebGPU, and ${tf.getBackend()} runs ` +
+      'without them. Take dtype float32, or run `npx delta-dit setup-native`; `delta-dit doctor` says what is there.',
   );
 }
 
@@ -36,7 +37,7 @@ export function holdsBfloat16(): boolean {
 /**
  * A tensor of the backend from a stored one.
  * @param held bfloat16 only where the last axis is even
- * @returns [..., n], or float32-typed [..., n/2] as bfloat16
+ * @returns [..., n], or [..., n/2] as bfloat16
  */
 export async function holdTensor(stored: StoredTensor, held: WeightDtype, reading: ReadAhead): Promise<tf.Tensor> {
   const { dtype, shape } = stored;
@@ -105,7 +106,7 @@ async function convertPieces(
     for await (const piece of reading.read(stored)) {
       const converted = (piece.length / bytesPerElement(from)) * (bytesPerElement(to) / 4);
       if (words < SMALL_WORDS) return convert(piece, from, to);
-      whole ??= allocateWords(words);
+      whole ??= allocateWords(words, to);
       convertInto(whole, at, piece, from, to);
       at += converted;
       reading.giveBack(piece);
@@ -129,8 +130,9 @@ function convertInto(whole: tf.Tensor, at: number, piece: Uint8Array, from: Conv
   });
 }
 
-function allocateWords(words: number): tf.Tensor {
-  return tf.tidy(() => tf.engine().runKernel('DeltaDitAllocate', { words: tf.scalar(words, 'int32') }) as tf.Tensor);
+function allocateWords(words: number, to: Convertible): tf.Tensor {
+  const inputs = () => ({ words: tf.scalar(words, 'int32') });
+  return tf.tidy(() => tf.engine().runKernel('DeltaDitAllocate', inputs(), { to: CODES[to] }) as tf.Tensor);
 }
 
 /** A view; the backend copies it, or reads it, as it computes. */
@@ -139,14 +141,14 @@ function wordsOf(bytes: Uint8Array): tf.Tensor1D {
   return tf.tensor1d(new Float32Array(buffer, byteOffset, length / 4));
 }
 
-/** @param words float32-typed [R,C] @returns [R,2·C] where elements become wider, [R,C/2] where they become narrower */
+/** @param words [R,C] @returns [R,2·C] where elements become wider, [R,C/2] where they become narrower */
 function convertElements(words: tf.Tensor, from: Convertible, to: Convertible): tf.Tensor {
   return tf.engine().runKernel(CONVERT, { x: words }, { from: CODES[from], to: CODES[to] }) as tf.Tensor;
 }
 
 /**
  * bfloat16 as float32, by the backend that holds it.
- * @param held float32-typed [..., n/2] @returns [..., n]
+ * @param held [..., n/2] @returns [..., n]
  */
 export function widenBfloat16<T extends tf.Tensor>(held: T): T {
   const pairs = held.shape.at(-1) ?? 0;
@@ -154,6 +156,18 @@ export function widenBfloat16<T extends tf.Tensor>(held: T): T {
     const rows = tf.reshape(held, [-1, pairs]);
     return tf.reshape(convertElements(rows, 'BF16', 'F32'), [...held.shape.slice(0, -1), 2 * pairs]) as tf.Tensor as T;
   });
+}
+
+/**
+ * Rows of an embedding table that is held as bfloat16, in float32. A backend whose own gather takes words for numbers, and
+ * rounds them, brings a kernel for it.
+ * @param held [R,n/2] @param indices [...] int32 @returns [...,n]
+ */
+export function widenBfloat16Rows<T extends tf.Tensor>(held: tf.Tensor, indices: tf.Tensor): T {
+  const rows = 'DeltaDitConvertRows';
+  if (!tf.getKernel(rows, tf.getBackend()))
+    return tf.tidy(() => widenBfloat16(tf.gather(held, indices)) as tf.Tensor as T);
+  return tf.engine().runKernel(rows, { x: held, indices }, { from: CODES.BF16, to: CODES.F32 }) as tf.Tensor as T;
 }
 
 /**

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
-import { type WeightDtype, widenBfloat16 } from '../checkpoint/hold.ts';
+import { type WeightDtype, widenBfloat16, widenBfloat16Rows } from '../checkpoint/hold.ts';
 import type { WeightScope } from '../checkpoint/weights.ts';
 import { CheckpointError } from '../errors.ts';
 import { elementCount, type Shape } from '../shape.ts';
@@ -11,15 +11,15 @@ class FromCheckpoint extends serialization.Serializable {
   static readonly className = 'FromCheckpoint';
 
   constructor(
-    private readonly stored: WeightScope,
+    private readonly tensor: tf.Tensor,
     private readonly parameter: string,
   ) {
     super();
   }
 
   // addWeight makes a variable that shares the tensor's memory, then disposes the tensor
-  apply(shape: number[]): tf.Tensor {
-    return this.stored.take(this.parameter, shape);
+  apply(): tf.Tensor {
+    return this.tensor;
   }
 
   getConfig(): serialization.ConfigDict {
@@ -85,8 +85,10 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
       );
     }
     for (const [name, shape] of Object.entries(this.shapes)) {
-      const initialiser = new FromCheckpoint(stored, name);
-      this.variables.set(name, this.addWeight(name, [...shape], 'float32', initialiser, undefined, false));
+      const tensor = stored.take(name, shape);
+      const initialiser = new FromCheckpoint(tensor, name);
+      // of another type than the tensor's own, it would be cast
+      this.variables.set(name, this.addWeight(name, [...shape], tensor.dtype, initialiser, undefined, false));
     }
     this.built = true;
   }
@@ -113,7 +115,7 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
   /** Rows of an embedding table in float32. @param indices [...] int32 @returns [...,D] */
   protected rows<T extends tf.Tensor>(name: string, indices: tf.Tensor): T {
     if (this.dtypeOf(name) === 'float32') return tf.gather(this.parameter(name), indices) as T;
-    return tf.tidy(() => widenBfloat16(tf.gather(this.parameter(name), indices)) as tf.Tensor as T);
+    return widenBfloat16Rows(this.parameter(name), indices);
   }
 
   override disposeWeights(): number {

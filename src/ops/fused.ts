@@ -17,6 +17,7 @@ export type FusedOp =
   | 'DeltaDitGelu'
   | 'DeltaDitConvert'
   | 'DeltaDitConvertInto'
+  | 'DeltaDitConvertRows'
   | 'DeltaDitAllocate'
   | 'DeltaDitSelfAttention'
   | 'DeltaDitCrossAttention'

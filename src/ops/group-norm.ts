@@ -87,8 +87,9 @@ function perChannel(ofGroups: tf.Tensor4D, channels: number): tf.Tensor4D {
  */
 export function mergeGroupMoments(parts: readonly GroupMoments[]): GroupMoments {
   const count = parts.reduce((sum, part) => sum + part.count, 0);
-  const average = (terms: readonly tf.Tensor4D[]) =>
-    tf.addN(terms.map((term, i) => tf.mul(term, (parts[i]?.count ?? 0) / count))) as tf.Tensor4D;
+  const weighted = (term: tf.Tensor4D, i: number): tf.Tensor4D => tf.mul(term, (parts[i]?.count ?? 0) / count);
+  // not addN: a GPU's op takes a few tensors at once, and tfjs gives it all of them
+  const average = (terms: readonly tf.Tensor4D[]) => terms.map(weighted).reduce((sum, term) => tf.add(sum, term));
   const { mean, variance } = tf.tidy(() => {
     const mean = average(parts.map((part) => part.mean));
     const spread = parts.map((part) => tf.add(part.variance, tf.square(tf.sub(part.mean, mean))) as tf.Tensor4D);

@@ -83,8 +83,8 @@ function fusedLinear<T extends tf.Tensor>(
 function composedLinear<T extends tf.Tensor>(x: T, { kernel, bias, dtype }: LinearWeights): T {
   if (dtype !== 'float32') {
     throw new BackendError(
-      `linear: ${dtype} weights need the fused ops of the native backend, and ${tf.getBackend()} is running without ` +
-        'them. Load the weights as float32, or run `npm run setup-native`.',
+      `linear: ${dtype} weights need the fused ops of the native backend or of WebGPU, and ${tf.getBackend()} is ` +
+        'running without them. Load the weights as float32, or run `npm run setup-native`.',
     );
   }
   const [inFeatures, outFeatures] = kernel.shape;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { bytesPerElement, encodeFloat32, toFloat32 } from '../../src/checkpoint/dtypes.ts';
 import { fileSource } from '../../src/checkpoint/file-source.ts';
-import { assertHolds, holdsBfloat16, widenBfloat16 } from '../../src/checkpoint/hold.ts';
+import { assertHolds, holdsBfloat16, widenBfloat16, widenBfloat16Rows } from '../../src/checkpoint/hold.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import type { StoredDtype, StoredTensor } from '../../src/checkpoint/stored-tensor.ts';
@@ -107,6 +107,26 @@ it('holds every type as bfloat16, rounded to the nearest even', async () => {
   });
 });
 
+it('gives rows of what it holds as bfloat16, bit for bit', async () => {
+  if (!holdsBfloat16()) return unchecked('rows of bfloat16 on this backend: they need the fused ops');
+  const table = madeUp('table', 'BF16', [300, 64]);
+  const tables = { name: 'tables', tensors: new Map([['table', table]]), metadata: new Map(), close: async () => {} };
+  const all = toFloat32(await table.read(), 'BF16');
+  const rows = [299, 0, 7, 7];
+  await expectNoLeak(async () => {
+    const weights = new Weights(tables, 'bfloat16');
+    await weights.load('table', 'bfloat16');
+    const held = weights.take('table', table.shape);
+    const indices = tf.tensor2d(rows, [2, 2], 'int32');
+    const got = widenBfloat16Rows(held, indices);
+    expect(got.shape).toEqual([2, 2, 64]);
+    const want = new Float32Array(rows.flatMap((row) => Array.from(all.subarray(row * 64, (row + 1) * 64))));
+    expectSame(await bitsOf(got), want, 'rows');
+    tf.dispose([held, indices, got]);
+    weights.dispose();
+  });
+});
+
 describe('where it cannot be', () => {
   const small = madeUp('w', 'F32', [2, 4]);
   const archiveOf = (...tensors: StoredTensor[]) => ({
@@ -118,7 +138,8 @@ describe('where it cannot be', () => {
 
   it('refuses bfloat16 without fused ops by one error that says what to do, and works in float32 after', async () => {
     await composed(async () => {
-      const text = /^dtype bfloat16: needs the fused ops of the native backend on a CPU, and (wasm|tensorflow) runs/;
+      const text =
+        /^dtype bfloat16: needs the fused ops of the native backend on a CPU or of WebGPU, and \w+ runs without/;
       await expectCleanFailure(() => new Weights(archiveOf(small), 'bfloat16'), BackendError, text);
       await expectCleanFailure(
         () => assertHolds('bfloat16'),

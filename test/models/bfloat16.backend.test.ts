@@ -112,8 +112,7 @@ const CASES: readonly { readonly name: string; readonly model: Run; readonly exa
 
 describe.each(CASES)('$name', ({ model, exact: already = false }) => {
   it('computes nearly the same with weights as bfloat16, in the memory that is counted, and leaks nothing', async () => {
-    if (!holdsBfloat16())
-      return unchecked('models with weights as bfloat16: they need the fused ops of the native backend');
+    if (!holdsBfloat16()) return unchecked('models with weights as bfloat16: they need the fused ops of a backend');
     await expectNoLeak(async () => {
       const [exact, held] = [await model('float32'), await model('bfloat16')];
       const error = await relativeL2(held.out, exact.out);

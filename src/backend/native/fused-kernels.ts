@@ -43,8 +43,8 @@ interface Call {
 
 type Kernel = (call: Call) => Tensor | Tensor[];
 
-/** What stands behind each seat in src/ops: an op of our addon. */
-const KERNELS: Readonly<Record<FusedOp, Kernel>> = {
+/** What stands behind seats in src/ops: ops of our addon. */
+const KERNELS: Readonly<Partial<Record<FusedOp, Kernel>>> = {
   DeltaDitLayerNormModulate: (call) => op('DeltaDitLayerNormModulate', call, ['x', 'shift', 'scale'], [eps(call)]),
   DeltaDitGateResidual: (call) => op('DeltaDitGateResidual', call, ['x', 'raw', 'gate']),
   DeltaDitConvert: (call) => op('DeltaDitConvert', call, ['x'], elementTypes(call)),
