@@ -23,7 +23,14 @@ const onBackend = (backend: 'tensorflow' | 'wasm' | 'webgpu') => ({
   testMatch: ['<rootDir>/test/**/*.backend.test.ts'],
 });
 /** Of the tests of every backend: what runs in seconds on a driver that computes on the CPU. */
-const ON_WEBGPU = ['backend/tensors', 'ops/!(attention)', 'layers/parity', 'models/block'];
+const ON_WEBGPU = [
+  'backend/tensors',
+  'ops/!(attention)',
+  'layers/parity',
+  'models/block',
+  'models/bfloat16',
+  'checkpoint/hold',
+];
 const webgpu = {
   ...onBackend('webgpu'),
   testMatch: [

@@ -17,6 +17,10 @@ export const webgpu: Backend = {
     const description = info ? describeAdapter(info) : 'WebGPU';
     return { description, version: TFJS_VERSION, gpu: info === undefined || !isSoftware(info) };
   },
+  equip: async (running) => {
+    const { loadFusedShaders } = await import('../webgpu/fused-kernels.ts');
+    return loadFusedShaders(running);
+  },
   listen: (running) => {
     if (isWebGPUBackend(running)) listenForFaults(running);
   },

@@ -10,6 +10,7 @@ describe('the backend webgpu in Node', () => {
       name: 'webgpu',
       description: expect.stringMatching(/^WebGPU, SwiftShader driver [\d.]+, software$/),
       version: '4.22.0',
+      fusedOps: { instructions: 'WGSL' },
       gpu: false,
       absent: [],
     });
