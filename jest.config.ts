@@ -51,6 +51,9 @@ const absent = [
 // TensorFlow reads it once, before a test could set it: no start-up lines.
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
 
+// Without AMX: there weights are held in bfloat16 by default, and pictures are compared in float32. Ignored where absent.
+process.env.DELTA_DIT_CPU ??= 'avx512';
+
 // Inherited by the workers; test/unchecked.ts appends to it, test/report-unchecked.cjs prints it.
 process.env.DELTA_DIT_UNCHECKED_FILE = join(tmpdir(), `delta-dit-unchecked-${process.pid}.txt`);
 

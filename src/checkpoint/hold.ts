@@ -34,6 +34,18 @@ export function holdsBfloat16(): boolean {
   return tf.getKernel(CONVERT, tf.getBackend()) !== undefined;
 }
 
+const preferred = new WeakMap<tf.KernelBackend, WeightDtype>();
+
+/** Where nothing is said: what the running backend computes fastest with, float32 where it has not said so. */
+export function defaultWeightDtype(): WeightDtype {
+  return preferred.get(tf.backend()) ?? 'float32';
+}
+
+/** Said by a backend of itself. */
+export function preferWeightDtype(running: tf.KernelBackend, dtype: WeightDtype): void {
+  preferred.set(running, dtype);
+}
+
 /**
  * A tensor of the backend from a stored one.
  * @param held bfloat16 only where the last axis is even

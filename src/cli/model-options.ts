@@ -96,7 +96,7 @@ export function withDtypeOption(command: Command): Command {
   return command.addOption(
     new Option(
       '--dtype <type>',
-      'weights in memory: bfloat16 takes half of it, on tensorflow (CPU) and webgpu (default: float32)',
+      'weights in memory: bfloat16 takes half of it, on tensorflow (CPU) and webgpu (default: float32; with AMX bfloat16)',
     ).choices(types),
   );
 }

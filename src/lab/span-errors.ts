@@ -4,6 +4,7 @@ import { predictorOf } from '../cache/predictors/named.ts';
 import type { PredictorSpec } from '../cache/predictors/predictor.ts';
 import { type Span, spanSite } from '../cache/site.ts';
 import { SiteStore } from '../cache/site-store.ts';
+import { readTensor } from '../device.ts';
 import { type Block, type BlockRunner, type Modulation, runBlock } from '../models/block.ts';
 
 /** What it would do to the tokens after the last block to predict one span at one step. */
@@ -87,7 +88,7 @@ export class SpanErrorMeter {
         predicted.dispose();
       }
       const stacked = tf.stack(errors); // [S]
-      const values = await stacked.data().finally(() => stacked.dispose());
+      const values = await readTensor(stacked).finally(() => stacked.dispose());
       for (const span of this.spans.keys()) this.onReading({ step, span, squaredError: values[span] ?? 0 });
     } finally {
       tf.dispose(errors);

@@ -7,6 +7,8 @@ import { PretendMachine, pretendRecipe } from './native/pretend-machine.ts';
 
 let answer: (device: 'cpu' | 'gpu') => object;
 let packages: TfjsNodePackage[];
+// whatever GPU the machine has
+jest.mock('../../src/backend/webgpu/dawn.node.ts', () => ({ findDawn: () => undefined }));
 jest.mock('../../src/backend/native/setup-platform.ts', () => ({
   recipeForThisMachine: (device: 'cpu' | 'gpu' = 'cpu') => answer(device),
 }));
@@ -63,6 +65,7 @@ describe('a machine without tfjs-node', () => {
       [NODE, 'absent'],
       ['@tensorflow/tfjs-backend-wasm', 'ok'],
       ['@tensorflow/tfjs-backend-cpu', 'ok'],
+      ['webgpu', 'absent'],
     ]);
     expect(rowOf(diagnosis, NODE)).toEqual({
       backend: 'tensorflow',

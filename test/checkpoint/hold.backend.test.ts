@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { bytesPerElement, encodeFloat32, toFloat32 } from '../../src/checkpoint/dtypes.ts';
 import { fileSource } from '../../src/checkpoint/file-source.ts';
-import { assertHolds, holdsBfloat16, widenBfloat16, widenBfloat16Rows } from '../../src/checkpoint/hold.ts';
+import {
+  assertHolds,
+  defaultWeightDtype,
+  holdsBfloat16,
+  preferWeightDtype,
+  widenBfloat16,
+  widenBfloat16Rows,
+} from '../../src/checkpoint/hold.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
 import type { StoredDtype, StoredTensor } from '../../src/checkpoint/stored-tensor.ts';
@@ -32,6 +39,14 @@ function madeUp(name: string, dtype: StoredDtype, shape: Shape): StoredTensor {
   for (let i = PERIOD; i < bytes.length; i += PERIOD) bytes.copyWithin(i, 0, Math.min(PERIOD, bytes.length - i));
   return { name, dtype, shape, read: async () => bytes };
 }
+
+it('holds float32 where nothing is said, unless the running backend says otherwise', () => {
+  expect(defaultWeightDtype()).toBe('float32');
+  preferWeightDtype(tf.backend(), 'bfloat16');
+  expect(defaultWeightDtype()).toBe('bfloat16');
+  preferWeightDtype(tf.backend(), 'float32');
+  expect(defaultWeightDtype()).toBe('float32');
+});
 
 // odd sizes, and an empty one
 const SHAPES: readonly Shape[] = [[1], [3], [2, 3], [5, 4], [3, 3, 2, 6], [300, 64], [0]];
