@@ -154,7 +154,7 @@ describeInBrowser('in a page', () => {
     expect(told.failed).toMatch(/^BackendError: .*pass their folder as `wasmPaths`/);
     expect(told).toMatchObject({
       name: 'cpu',
-      warnings: [expect.stringMatching(/could not be started before.*slower backend is tried/)],
+      warnings: expect.arrayContaining([expect.stringMatching(/could not be started before.*slower backend is tried/)]), // beside that of WebGPU, where the browser has it and the machine has no adapter
     });
   });
 });
