@@ -112,14 +112,14 @@ const LCM_SCHEMA = z
  */
 export function ddimConfig(json: SchedulerRecord): DDIMConfig {
   if (isEmpty(json)) return DDIM_DEFAULTS;
-  const c = parsed(DDIM_SCHEMA, json);
+  const c = parsed(DDIM_SCHEMA, withOwnClipping(json));
   return { ...stepping(c), ...clipping(c), setAlphaToOne: c.set_alpha_to_one, timestepSpacing: c.timestep_spacing };
 }
 
 /** Settings for DDPM; an empty record gives DDPM_DEFAULTS. */
 export function ddpmConfig(json: SchedulerRecord): DDPMConfig {
   if (isEmpty(json)) return DDPM_DEFAULTS;
-  const c = parsed(DDPM_SCHEMA, json);
+  const c = parsed(DDPM_SCHEMA, withOwnClipping(json));
   return {
     ...stepping(c),
     ...clipping(c),
@@ -215,6 +215,15 @@ function noise(c: z.infer<typeof NOISE_SCHEMA>): NoiseSchedule {
 
 function stepping(c: z.infer<z.ZodObject<typeof STEPPING>>) {
   return { ...noise(c), predictionType: c.prediction_type, stepsOffset: c.steps_offset };
+}
+
+/**
+ * A record of a solver that knows no clipping, such as PixArt's, says nothing of it. diffusers' from_config then clips, the
+ * default of its DDIM and DDPM classes, which were made for pixels; latents are larger, and lose their colours.
+ */
+function withOwnClipping(json: SchedulerRecord): SchedulerRecord {
+  const { _class_name: name } = json;
+  return typeof name !== 'string' || /^(DDIM|DDPM)/.test(name) ? json : { clip_sample: false, ...json };
 }
 
 function clipping(c: z.infer<z.ZodObject<typeof CLIPPING>>) {

@@ -15,6 +15,7 @@ import {
   dpmSolverConfig,
   lcmConfig,
   noiseSchedule,
+  type SchedulerRecord,
   unipcConfig,
 } from '../../src/schedulers/scheduler-config.ts';
 import { UNIPC_DEFAULTS } from '../../src/schedulers/unipc.ts';
@@ -296,5 +297,16 @@ describe('noiseSchedule', () => {
     expect(noiseSchedule({})).toEqual(LINEAR_SCHEDULE);
     expect(noiseSchedule({ beta_end: 0.01, clip_sample: true })).toEqual({ ...LINEAR_SCHEDULE, betaEnd: 0.01 });
     expect(() => noiseSchedule({ trained_betas: [0.1] })).toThrow(CheckpointError);
+  });
+});
+
+describe('clipping where a record says nothing of it', () => {
+  const clips = (json: SchedulerRecord) => [ddimConfig(json).clipSample, ddpmConfig(json).clipSample];
+
+  it("is diffusers' default for its DDIM and DDPM, and none for records of solvers that have none", () => {
+    expect(clips({ _class_name: 'DDIMScheduler' })).toEqual([true, true]);
+    expect(clips({ _class_name: 'DDPMScheduler' })).toEqual([true, true]);
+    expect(clips({ _class_name: 'DPMSolverMultistepScheduler' })).toEqual([false, false]);
+    expect(clips({ _class_name: 'UniPCMultistepScheduler', clip_sample: true })).toEqual([true, true]);
   });
 });
