@@ -174,6 +174,7 @@ export {
   type CodebookEntry,
   type CodebookName,
 } from './cache/policies/ada-cache.ts';
+export { type AdaptiveDeltaOptions, adaptiveDelta } from './cache/policies/adaptive-delta.ts';
 export { calibratedTeaCache } from './cache/policies/calibrated-tea-cache.ts';
 export { type DBCacheOptions, dbCache } from './cache/policies/db-cache.ts';
 export { type DBPruneOptions, dbPrune } from './cache/policies/db-prune.ts';

@@ -81,7 +81,7 @@ class Pass<C, M extends Modulation> implements BlockPass {
 
   async span(to: number, reuse: readonly boolean[], watch?: BranchWatch): Promise<void> {
     if (to <= this.position) return;
-    const site = spanSite({ first: this.position, count: to - this.position });
+    const site = this.siteUpTo(to);
     const isDelta = this.state.run.keeps === 'delta';
     const computed = async ({ h, cond, rows }: Group<C>) => {
       const blocks = watch ? watchedBlocks(this.blocks, watch, rows) : this.blocks;
@@ -97,6 +97,10 @@ class Pass<C, M extends Modulation> implements BlockPass {
       return hOut;
     };
     this.move(to, reuse, await this.split(reuse, computed, reused));
+  }
+
+  prediction(to: number, rows: readonly number[]): Promise<tf.Tensor3D> {
+    return this.state.store.predict<tf.Tensor3D>(this.siteUpTo(to), this.step, rows);
   }
 
   async branches(to: number, reuse: readonly boolean[]): Promise<void> {
@@ -141,6 +145,10 @@ class Pass<C, M extends Modulation> implements BlockPass {
       }
     }
     return x;
+  }
+
+  private siteUpTo(to: number): Site {
+    return spanSite({ first: this.position, count: to - this.position });
   }
 
   private next(): Block<C, M> {

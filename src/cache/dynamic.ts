@@ -44,6 +44,8 @@ export interface BlockPass {
   span(to: number, reuse: readonly boolean[], watch?: BranchWatch): Promise<void>;
   /** Passes the blocks up to `to` with each branch as a site: predicted in the rows of `reuse`, else computed and stored. */
   branches(to: number, reuse: readonly boolean[]): Promise<void>;
+  /** What a span up to `to` is predicted to give in some rows that have passed it [rows.length,T,D], fresh. */
+  prediction(to: number, rows: readonly number[]): Promise<tf.Tensor3D>;
   /** Some rows of the tokens after the next block [rows.length,T,D], fresh, computed without moving or storing. */
   computeAside(rows: readonly number[]): Promise<tf.Tensor3D>;
 }

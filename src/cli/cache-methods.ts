@@ -1,4 +1,5 @@
 import { ADA_CACHE_CODEBOOKS, adaCache, type CodebookName } from '../cache/policies/ada-cache.ts';
+import { type AdaptiveDeltaOptions, adaptiveDelta } from '../cache/policies/adaptive-delta.ts';
 import { dbCache } from '../cache/policies/db-cache.ts';
 import { dbPrune } from '../cache/policies/db-prune.ts';
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
@@ -83,12 +84,17 @@ const codebook = oneOf(...(Object.keys(ADA_CACHE_CODEBOOKS) as CodebookName[]));
 const inRegion = (make: (options: SpanCacheOptions) => CachePolicy, region: Region) =>
   method((options: Omit<SpanCacheOptions, 'region'>) => make({ region, ...options }), SPAN);
 
+const ADAPTIVE = { tolerance: number, cachedBlocks: number, maxInterval: number, predictor };
+const adaptiveIn = (region: Region) =>
+  method((options: Omit<AdaptiveDeltaOptions, 'region'>) => adaptiveDelta({ region, ...options }), ADAPTIVE);
+
 /** What `--cache` takes by name. */
 export const METHODS: ReadonlyMap<string, NamedMethod> = new Map([
   ['delta-dit', method(deltaDiT, { ...DELTA_DIT, ...OFFSETS })],
   ['forecast', method(forecast, { interval: number, predictor, keeps: oneOf('output', 'x0') })],
   ...REGIONS.map((region) => [`delta-cache-${region}`, inRegion(deltaCache, region)] as const),
   ...REGIONS.map((region) => [`feature-cache-${region}`, inRegion(featureCache, region)] as const),
+  ...REGIONS.map((region) => [`adaptive-delta-${region}`, adaptiveIn(region)] as const),
   ['faster-diffusion', method(fasterDiffusion, { keySteps: numbers, interval: number, cachedBlocks: number })],
   ['fora', method(fora, { interval: number, predictor, branches })],
   ['taylorseer', method(taylorSeer, { interval: number, order: number, warmUp: number, predictor })],

@@ -1,5 +1,6 @@
 import type { PlanSetting } from '../../src/cache/plan.ts';
 import { adaCache } from '../../src/cache/policies/ada-cache.ts';
+import { adaptiveDelta } from '../../src/cache/policies/adaptive-delta.ts';
 import { dbCache } from '../../src/cache/policies/db-cache.ts';
 import { dbPrune } from '../../src/cache/policies/db-prune.ts';
 import { deltaDiT } from '../../src/cache/policies/delta-dit.ts';
@@ -91,6 +92,12 @@ export const policyCases = (): Readonly<Record<string, PolicyCase>> => ({
     active: adaCache(),
     bold: adaCache({ codebook: [{ below: 10, steps: 2 }], watchedBlock: 0 }),
     idle: adaCache({ codebook: [{ below: 1, steps: 1 }] }),
+    keeps: () => 2,
+  },
+  'adaptive-delta': {
+    active: adaptiveDelta({ tolerance: 0.1, cachedBlocks: 2 }),
+    bold: adaptiveDelta({ tolerance: 5, cachedBlocks: 2, region: 'rear' }),
+    idle: adaptiveDelta({ tolerance: 0 }),
     keeps: () => 2,
   },
   speca: {

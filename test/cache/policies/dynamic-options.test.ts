@@ -1,4 +1,5 @@
 import { adaCache } from '../../../src/cache/policies/ada-cache.ts';
+import { adaptiveDelta } from '../../../src/cache/policies/adaptive-delta.ts';
 import { dbCache } from '../../../src/cache/policies/db-cache.ts';
 import { dbPrune } from '../../../src/cache/policies/db-prune.ts';
 import { easyCache } from '../../../src/cache/policies/easy-cache.ts';
@@ -27,6 +28,8 @@ describe('options out of range', () => {
     [() => dbPrune({ relaxation: -1 }), 'relaxation: expected a number of at least 0, got -1'],
     [() => dbPrune({ maxThreshold: -1 }), 'maxThreshold: expected a number of at least 0, got -1'],
     [() => easyCache({ threshold: -1 }), 'threshold: expected a number of at least 0, got -1'],
+    [() => adaptiveDelta({ tolerance: -1 }), 'tolerance: expected a number of at least 0, got -1'],
+    [() => adaptiveDelta({ maxInterval: 0 }), 'maxInterval: expected a whole number from 1 to 1000 (steps), got 0'],
     [() => speCa({ decay: 2 }), 'decay: expected a number from 0 to 1, got 2'],
     [() => speCa({ minPredictions: 0 }), 'minPredictions: expected a whole number of at least 1, got 0'],
     [
@@ -58,6 +61,7 @@ describe('options out of range', () => {
     expect(() => dbCache({ predictor: { name: 'taylor', order: 9 } })).toThrow(OptionError);
     expect(() => firstBlockCache({ predictor: { name: 'newton', order: -1 } })).toThrow(OptionError);
     expect(() => speCa({ order: 9 })).toThrow(OptionError);
+    expect(() => adaptiveDelta({ predictor: { name: 'taylor', order: 9 } })).toThrow(OptionError);
   });
 });
 
@@ -79,6 +83,10 @@ describe('options that do not fit the model', () => {
       dbPrune({ firstBlocks: 0 }),
       "firstBlocks: expected a whole number from 1 to 12 (the model's blocks, less lastBlocks), got 0",
     ],
+    [
+      adaptiveDelta({ cachedBlocks: 13 }),
+      "cachedBlocks: expected a whole number from 0 to 12 (the model's blocks), got 13",
+    ],
     [dbPrune({ alwaysComputed: [3, 12] }), 'alwaysComputed: expected blocks from 0 to 11, got 12'],
     [
       adaCache({ watchedBlock: 12 }),
@@ -90,7 +98,7 @@ describe('options that do not fit the model', () => {
 });
 
 describe('defaults', () => {
-  it.each([teaCache(), firstBlockCache(), dbCache(), dbPrune(), easyCache(), adaCache(), speCa()])(
+  it.each([teaCache(), firstBlockCache(), dbCache(), dbPrune(), easyCache(), adaCache(), adaptiveDelta(), speCa()])(
     'of $name fit models of any depth and runs of any length',
     (policy) => {
       for (const depth of [1, 2, 7, 28]) {

@@ -1,0 +1,136 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { gatherRows } from '../../ops/rows.ts';
+import { residual } from '../delta.ts';
+import type { BlockPass, DynamicRun } from '../dynamic.ts';
+import { checkNumber } from '../option-checks.ts';
+import type { DynamicPolicy } from '../policy.ts';
+import { predictorOf } from '../predictors/named.ts';
+import type { PredictorSpec } from '../predictors/predictor.ts';
+import { readRows, relativeChange } from '../row-change.ts';
+import type { Span } from '../site.ts';
+import { checkWhole, defaultCachedBlocks } from '../stage-planner.ts';
+import { type Region, regionSpan } from './span-cache.ts';
+
+export interface AdaptiveDeltaOptions {
+  /** Error of the predicted residual, as a part of the residual, that is borne. Default 0.1; 0 skips nothing. */
+  readonly tolerance?: number;
+  /** Default front, whose residual is the smoothest. */
+  readonly region?: Region;
+  /** N_c. Default that of Δ-DiT. */
+  readonly cachedBlocks?: number;
+  /** The most steps from one computed step to the next. Default 6. */
+  readonly maxInterval?: number;
+  /** How the residual is predicted. Default linear. */
+  readonly predictor?: PredictorSpec;
+}
+
+/**
+ * Δ-Cache on one region whose interval is ruled by the error that its predictor is seen to make: the step-size control of
+ * ODE solvers (Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, II.4), with steps for time; a method of
+ * our own. A computed step gives the residual R that the steps since the last computed one were to predict, and
+ * e = mean|R̂ − R| ÷ mean|R| of the prediction R̂ made g steps from it. A prediction from p computed steps errs by a power p of
+ * the distance, so that the next step computed is ⌊g·(tolerance ÷ e)^(1/p)⌋ steps later, from 1 to `maxInterval`. Nothing is
+ * computed to look: one read at computed steps, none at others. The first step and the last are computed.
+ * @throws OptionError for numbers out of range; with a run, where the model has fewer blocks.
+ */
+export function adaptiveDelta(options: AdaptiveDeltaOptions = {}): DynamicPolicy {
+  const { tolerance = 0.1, region = 'front', maxInterval = 6 } = options;
+  const { predictor = { name: 'taylor', order: 1 } } = options;
+  checkNumber('tolerance', tolerance, 0);
+  checkWhole('maxInterval', maxInterval, 1, 1000, 'steps');
+  predictorOf(predictor);
+  return {
+    name: `adaptive-delta-${region}`,
+    begin: ({ depth, numInferenceSteps }) => {
+      const count = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
+      checkWhole('cachedBlocks', count, 0, depth, "the model's blocks");
+      const span = regionSpan(region, count, depth);
+      return new AdaptiveRun(predictor, { span, tolerance, maxInterval }, numInferenceSteps);
+    },
+  };
+}
+
+/** What is known of a row. */
+interface RowState {
+  /** The step last computed. */
+  readonly computed: number;
+  /** Steps computed so far. */
+  readonly snapshots: number;
+  /** Steps from `computed` to the next. */
+  readonly interval: number;
+  /** Of the prediction for `computed`; 0 where there was none. */
+  readonly error: number;
+}
+
+class AdaptiveRun implements DynamicRun {
+  readonly keeps = 'delta';
+  readonly signals: number[][] = [];
+  private rows: RowState[] = [];
+
+  constructor(
+    readonly predictor: PredictorSpec,
+    private readonly control: { readonly span: Span; readonly tolerance: number; readonly maxInterval: number },
+    private readonly numSteps: number,
+  ) {}
+
+  mayReuse(step: number): boolean {
+    return step > 0 && step < this.numSteps - 1;
+  }
+
+  async blocks(step: number, pass: BlockPass): Promise<void> {
+    const { first, count } = this.control.span;
+    const reuse = Array.from({ length: pass.rowCount }, (_, row) => {
+      const { computed, interval } = this.rows[row] ?? { computed: step, interval: 0 };
+      return this.mayReuse(step) && step < computed + interval;
+    });
+    await pass.compute(first);
+    const checked = [...reuse.keys()].filter((row) => !reuse[row] && this.rows[row]);
+    const errors = await this.spanErrors(pass, first + count, reuse, checked);
+    this.rows = reuse.map((reused, row) => {
+      const before = this.rows[row];
+      if (!before) return { computed: step, snapshots: 1, interval: 1, error: 0 };
+      return reused ? before : this.next(step, before, errors[checked.indexOf(row)] ?? Number.NaN);
+    });
+    this.signals.push(this.rows.map(({ error }) => error));
+  }
+
+  /** Passes the span. @returns e of the rows of `checked` */
+  private async spanErrors(
+    pass: BlockPass,
+    end: number,
+    reuse: readonly boolean[],
+    checked: readonly number[],
+  ): Promise<number[]> {
+    if (checked.length === 0 || pass.position === end) {
+      await pass.span(end, reuse);
+      return checked.map(() => 0);
+    }
+    const hIn = gatherRows(pass.tokens, checked); // [checked,T,D]
+    let predicted: tf.Tensor3D | undefined;
+    try {
+      predicted = await pass.prediction(end, checked); // [checked,T,D]
+      await pass.span(end, reuse);
+      return await readRows(spanError(predicted, pass.tokens, hIn, checked));
+    } finally {
+      tf.dispose(predicted ? [hIn, predicted] : hIn);
+    }
+  }
+
+  private next(step: number, before: RowState, error: number): RowState {
+    const { tolerance, maxInterval } = this.control;
+    const power = Math.min(before.snapshots, predictorOf(this.predictor).history);
+    const farthest = Math.floor((step - before.computed) * (tolerance / error) ** (1 / power));
+    const interval = Number.isNaN(farthest) ? 1 : Math.max(1, Math.min(maxInterval, farthest));
+    return { computed: step, snapshots: before.snapshots + 1, interval, error };
+  }
+}
+
+/** mean|R̂ − R| ÷ mean|R| of the rows that were checked. @param tokens after the span [N,T,D] @returns [rows.length], fresh */
+function spanError(
+  predicted: tf.Tensor3D,
+  tokens: tf.Tensor3D,
+  hIn: tf.Tensor3D,
+  rows: readonly number[],
+): tf.Tensor1D {
+  return tf.tidy(() => relativeChange(predicted, residual(gatherRows(tokens, rows), hIn)));
+}
