@@ -260,7 +260,7 @@ export { MAGCACHE_RULE, type MagCacheRule, magCacheSteps, smoothCacheSteps } fro
 export { deltaFigure } from './lab/delta-figure.ts';
 export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
-export { frontierFigure, planFigure, type Question, type Sweep, sweepFigure } from './lab/lab-figures.ts';
+export { frontierFigure, planFigure, type Question, type Swept, sweepFigure } from './lab/lab-figures.ts';
 export { GRID_NAMES, type GridName, type GridSetting, type LabGrid, labGrid } from './lab/lab-grids.ts';
 export { type LabMethod, samplingOf, uncached } from './lab/lab-method.ts';
 export { type LabBatch, type LabOptions, type LabStore, runLab } from './lab/lab-run.ts';

@@ -12,6 +12,7 @@ import {
   type PaperModel,
   planFigure,
   samplingOf,
+  sweepFigure,
   type WantedSubject,
 } from '../index.ts';
 import { type BenchEnvironment, benchEnvironment } from './bench-environment.ts';
@@ -69,8 +70,16 @@ function wantedOf({ pipe }: Painter, subject: string): WantedSubject {
 /** The names of the files that were written. */
 async function drawn({ pipe }: Painter, { methods }: LabGrid, rows: readonly LabRow[], out: string): Promise<string[]> {
   const figures = new Map<string, string>();
-  for (const question of ['converged', 'uncached'] as const)
+  const hasFeatures = rows.some(({ recognised }) => recognised);
+  for (const question of ['converged', ...(hasFeatures ? (['frechet'] as const) : []), 'uncached'] as const)
     figures.set(`frontier-${question}.svg`, await frontierFigure(question, rows));
+  for (const [swept, name] of [
+    ['b', 'sweep-b'],
+    ['N_c', 'sweep-cached-blocks'],
+  ] as const) {
+    const svg = await sweepFigure(swept, rows);
+    if (svg !== null) figures.set(`${name}.svg`, svg);
+  }
   for (const { name, cache, ...setting } of methods) {
     const plan = cache && pipe.plan({ ...samplingOf(setting), cache });
     if (plan) figures.set(`plan-${slug(name)}.svg`, await planFigure(name, plan));

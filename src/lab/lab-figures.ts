@@ -3,51 +3,96 @@ import { touchesBlock } from '../cache/site.ts';
 import type { LabRow } from './lab-table.ts';
 import { plotSvg, type TopLevelSpec } from './vega-svg.ts';
 
-const SIZE = { width: 420, height: 300 };
+const FRONTIER_SIZE = { width: 640, height: 420 };
+const SWEEP_SIZE = { width: 260, height: 220 };
 const BACKGROUND = 'white';
 
-/** Which of the two questions a frontier answers. */
-export type Question = 'converged' | 'uncached';
+/** What a frontier shows over the speed. */
+export type Question = 'converged' | 'frechet' | 'uncached';
 
-const TITLES: Readonly<Record<Question, string>> = {
-  converged: 'Quality for the time: PSNR to the converged picture',
-  uncached: 'Fidelity: PSNR to the same steps without cache',
+interface Axis {
+  readonly title: string;
+  readonly yTitle: string;
+  /** Undefined where a row has none. */
+  readonly of: (row: LabRow) => number | undefined;
+  readonly better: 'higher' | 'lower';
+}
+
+const QUESTIONS: Readonly<Record<Question, Axis>> = {
+  converged: {
+    title: 'Quality for the time: PSNR to the converged picture',
+    ...{ yTitle: 'PSNR, dB', better: 'higher' },
+    of: (row) => row.toConverged.psnr,
+  },
+  frechet: {
+    title: 'Quality for the time: Fréchet distance to the converged pictures',
+    ...{ yTitle: 'Fréchet distance, lower is nearer', better: 'lower' },
+    of: (row) => row.recognised?.frechetDistance,
+  },
+  uncached: {
+    title: 'Fidelity: PSNR to the same steps without cache',
+    ...{ yTitle: 'PSNR, dB', better: 'higher' },
+    of: (row) => row.toUncached?.psnr,
+  },
 };
 
-/** Rows as points, speed against PSNR; the uncached ones joined by lines, a line a sampler. */
+/** Rows as points, speed against nearness; the uncached ones joined by lines, a line a sampler; the best ones named. */
 export function frontierFigure(question: Question, rows: readonly LabRow[]): Promise<string> {
-  return plotSvg(TITLES[question], frontierSpec(question, rows));
+  return plotSvg(QUESTIONS[question].title, frontierSpec(question, rows));
 }
 
 export function frontierSpec(question: Question, rows: readonly LabRow[]): TopLevelSpec {
-  const values = rows.flatMap((row) => {
-    const psnr = (question === 'converged' ? row.toConverged : row.toUncached)?.psnr;
-    if (psnr === undefined || !Number.isFinite(psnr)) return [];
-    const isUncached = row.family === row.sampler;
-    const family = isUncached ? `${row.family}, no cache` : row.family;
-    return [{ speed: row.latencyRatio, psnr, family, uncached: isUncached, method: row.method }];
-  });
-  const encoding = {
-    x: {
-      field: 'speed',
-      type: 'quantitative',
-      title: '× faster than the baseline',
-      scale: { type: 'log', nice: false },
-    },
-    y: { field: 'psnr', type: 'quantitative', title: 'PSNR, dB', scale: { zero: false } },
-    color: { field: 'family', type: 'nominal', title: null, scale: { scheme: 'tableau20' } },
+  const { title, yTitle, better } = QUESTIONS[question];
+  const x = {
+    field: 'speed',
+    type: 'quantitative',
+    title: '× faster than the baseline',
+    scale: { type: 'log', nice: false, padding: 12 },
   } as const;
+  const scale = { type: better === 'lower' ? 'log' : 'linear', zero: false, padding: 12 } as const;
+  const y = { field: 'value', type: 'quantitative', title: yTitle, scale } as const;
+  const legend = { columns: 1, symbolLimit: 0 };
+  const color = { field: 'family', type: 'nominal', title: null, scale: { scheme: 'tableau20' }, legend } as const;
+  const shape = { field: 'family', type: 'nominal', title: null, legend } as const;
+  const label = { field: 'method', type: 'nominal' } as const;
   return {
-    ...{ title: TITLES[question], ...SIZE, background: BACKGROUND, data: { values } },
+    ...{ title, ...FRONTIER_SIZE, background: BACKGROUND, data: { values: frontierPoints(question, rows) } },
     layer: [
-      { transform: [{ filter: 'datum.uncached' }], mark: { type: 'line', point: true }, encoding },
+      { transform: [{ filter: 'datum.uncached' }], mark: 'line', encoding: { x, y, color } },
+      { mark: { type: 'point', filled: true, size: 55 }, encoding: { x, y, color, shape } },
       {
-        transform: [{ filter: '!datum.uncached' }],
-        mark: { type: 'point', filled: true, size: 70 },
-        encoding: { ...encoding, shape: { field: 'family', type: 'nominal', legend: null } },
+        transform: [{ filter: 'datum.best' }],
+        mark: { type: 'text', align: 'left', dx: 7, dy: -5, fontSize: 9 },
+        encoding: { x, y, text: label },
       },
     ],
   };
+}
+
+interface FrontierPoint {
+  readonly speed: number;
+  readonly value: number;
+  readonly family: string;
+  readonly uncached: boolean;
+  readonly method: string;
+  /** Cached, and no other row is faster and nearer. */
+  readonly best: boolean;
+}
+
+function frontierPoints(question: Question, rows: readonly LabRow[]): FrontierPoint[] {
+  const { of, better } = QUESTIONS[question];
+  const points = rows.flatMap((row) => {
+    const value = of(row);
+    if (value === undefined || !Number.isFinite(value)) return [];
+    const isUncached = row.family === row.sampler;
+    const family = isUncached ? `${row.family}, no cache` : row.family;
+    return [{ speed: row.latencyRatio, value, family, uncached: isUncached, method: row.method }];
+  });
+  const isNearer = (a: number, b: number) => (better === 'higher' ? a > b : a < b);
+  return points.map((one) => {
+    const isBeaten = points.some(({ speed, value }) => speed > one.speed && isNearer(value, one.value));
+    return { ...one, best: !one.uncached && !isBeaten };
+  });
 }
 
 const STATES = ['computed', 'computed and stored', 'reused in part', 'reused'] as const;
@@ -80,24 +125,38 @@ export function planSpec(name: string, plan: CachePlan): TopLevelSpec {
   };
 }
 
-/** A measure over a setting that is swept, a line a name. */
-export interface Sweep {
-  readonly title: string;
-  readonly xTitle: string;
-  readonly yTitle: string;
-  readonly points: readonly { readonly x: number; readonly y: number; readonly line: string }[];
+/** What Fig. 5 of Δ-DiT (arXiv 2406.01125) sweeps: the stage bound and the number of cached blocks. */
+export type Swept = 'b' | 'N_c';
+
+const SWEPT: Readonly<Record<Swept, string>> = {
+  b: 'b, steps that cache the rear before the front',
+  N_c: 'N_c, blocks cached',
+};
+
+/** Fig. 5 of one setting: PSNR and Fréchet distance over it. Null where the table has fewer than two of its rows. */
+export async function sweepFigure(swept: Swept, rows: readonly LabRow[]): Promise<string | null> {
+  const spec = sweepSpec(swept, rows);
+  return spec && plotSvg(`Δ-DiT over ${SWEPT[swept]}`, spec);
 }
 
-/** Such as the paper's Fig. 5: quality over b and over N_c. */
-export function sweepFigure({ title, xTitle, yTitle, points }: Sweep): Promise<string> {
-  const spec: TopLevelSpec = {
-    ...{ title, ...SIZE, background: BACKGROUND, data: { values: [...points] } },
-    mark: { type: 'line', point: true },
-    encoding: {
-      x: { field: 'x', type: 'quantitative', title: xTitle },
-      y: { field: 'y', type: 'quantitative', title: yTitle, scale: { zero: false } },
-      color: { field: 'line', type: 'nominal', title: null },
-    },
-  };
-  return plotSvg(title, spec);
+export function sweepSpec(swept: Swept, rows: readonly LabRow[]): TopLevelSpec | null {
+  const named = new RegExp(`^delta-dit ${swept}=(\\d+),`);
+  const values = rows.flatMap((row) => {
+    const [, x] = named.exec(row.method) ?? [];
+    if (x === undefined) return [];
+    const at = { x: Number(x), frechet: row.recognised?.frechetDistance };
+    const psnrs = { 'to converged': row.toConverged.psnr, 'to uncached': row.toUncached?.psnr };
+    return Object.entries(psnrs).map(([line, psnr]) => ({ ...at, line, psnr }));
+  });
+  if (values.length < 4) return null;
+  const x = { field: 'x', type: 'quantitative', title: SWEPT[swept] } as const;
+  const yOf = (field: string, title: string) =>
+    ({ field, type: 'quantitative', title, scale: { zero: false } }) as const;
+  const mark = { type: 'line', point: true } as const;
+  const color = { field: 'line', type: 'nominal', title: null, legend: { orient: 'top' } } as const;
+  const left = { ...SWEEP_SIZE, mark, encoding: { x, y: yOf('psnr', 'PSNR, dB'), color } };
+  const transform = [{ filter: "datum.line === 'to converged' && isValid(datum.frechet)" }];
+  const right = { ...SWEEP_SIZE, transform, mark, encoding: { x, y: yOf('frechet', 'Fréchet distance to converged') } };
+  const hasFrechet = values.some(({ frechet }) => frechet !== undefined);
+  return { background: BACKGROUND, data: { values }, hconcat: hasFrechet ? [left, right] : [left] };
 }
