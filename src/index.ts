@@ -260,7 +260,7 @@ export { MAGCACHE_RULE, type MagCacheRule, magCacheSteps, smoothCacheSteps } fro
 export { deltaFigure } from './lab/delta-figure.ts';
 export { type DeltaMeasures, DeltaMeter, type DeltaReading } from './lab/delta-meter.ts';
 export { DELTA_MEASURES, type DeltaMeasure, type DeltaSeries, type DeltaStatistics } from './lab/delta-series.ts';
-export { frontierFigure, planFigure, type Question, type Swept, sweepFigure } from './lab/lab-figures.ts';
+export { frontierFigure, type Question, type Swept, sweepFigure } from './lab/lab-figures.ts';
 export { GRID_NAMES, type GridName, type GridSetting, type LabGrid, labGrid } from './lab/lab-grids.ts';
 export { type LabMethod, samplingOf, uncached } from './lab/lab-method.ts';
 export { type LabBatch, type LabOptions, type LabStore, runLab } from './lab/lab-run.ts';
@@ -278,6 +278,7 @@ export { type LaidSampling, laidSampling } from './lab/laid-sampling.ts';
 export { chooseSpans, measuredSpans, type SpanChoice } from './lab/measured-spans.ts';
 export type { BenchPicture, MethodQuality, PictureQuality } from './lab/method-tally.ts';
 export { type ClaimSetting, type JudgedClaim, judgeClaims, type Measure, type PaperModel } from './lab/paper-claims.ts';
+export { type NamedPlan, plansFigure } from './lab/plan-figure.ts';
 export { RANDOM_SIZE_NAMES, randomCheckpoint } from './lab/random-checkpoint.ts';
 export { randomPainter } from './lab/random-painter.ts';
 export type { Spread } from './lab/spread.ts';

@@ -88,7 +88,8 @@ async function methodOf(
   const sampling = samplingFor(pipe, { cache, sampler, numInferenceSteps: steps, timesteps }, defaults);
   const what = [...(cacheName === undefined ? [] : [cacheName]), ...pairs].join(' ');
   const shown = `${what === '' ? '' : `${what}, `}${sampling.sampler}, ${sampling.numInferenceSteps} ${timesteps ? 'timesteps' : 'steps'}`;
-  return { name: name ?? shown, family: cache?.name ?? sampling.sampler, ...sampling, cache };
+  const family = cache?.name ?? (timesteps ? `${sampling.sampler}, placed steps` : sampling.sampler);
+  return { name: name ?? shown, family, ...sampling, cache };
 }
 
 interface WantedSampling {

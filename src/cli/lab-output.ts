@@ -10,13 +10,12 @@ import {
   labTable,
   type Painter,
   type PaperModel,
-  planFigure,
+  plansFigure,
   samplingOf,
   sweepFigure,
   type WantedSubject,
 } from '../index.ts';
 import { type BenchEnvironment, benchEnvironment } from './bench-environment.ts';
-import { slug } from './lab-folder.ts';
 import { type LabHead, labReport } from './lab-report.ts';
 import { writeWhole } from './pictures.ts';
 
@@ -80,10 +79,11 @@ async function drawn({ pipe }: Painter, { methods }: LabGrid, rows: readonly Lab
     const svg = await sweepFigure(swept, rows);
     if (svg !== null) figures.set(`${name}.svg`, svg);
   }
-  for (const { name, cache, ...setting } of methods) {
+  const plans = methods.flatMap(({ name, cache, ...setting }) => {
     const plan = cache && pipe.plan({ ...samplingOf(setting), cache });
-    if (plan) figures.set(`plan-${slug(name)}.svg`, await planFigure(name, plan));
-  }
+    return plan ? [{ name, plan }] : [];
+  });
+  if (plans.length > 0) figures.set('plans.svg', await plansFigure(plans));
   for (const [name, svg] of figures) await writeWhole(join(out, name), Buffer.from(svg));
   return [...figures.keys()];
 }

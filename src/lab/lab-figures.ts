@@ -1,5 +1,3 @@
-import type { CachePlan } from '../cache/plan.ts';
-import { touchesBlock } from '../cache/site.ts';
 import type { LabRow } from './lab-table.ts';
 import { plotSvg, type TopLevelSpec } from './vega-svg.ts';
 
@@ -75,7 +73,7 @@ interface FrontierPoint {
   readonly family: string;
   readonly uncached: boolean;
   readonly method: string;
-  /** Cached, and no other row is faster and nearer. */
+  /** On no sampler's line, and no other row is faster and nearer. */
   readonly best: boolean;
 }
 
@@ -93,36 +91,6 @@ function frontierPoints(question: Question, rows: readonly LabRow[]): FrontierPo
     const isBeaten = points.some(({ speed, value }) => speed > one.speed && isNearer(value, one.value));
     return { ...one, best: !one.uncached && !isBeaten };
   });
-}
-
-const STATES = ['computed', 'computed and stored', 'reused in part', 'reused'] as const;
-const STATE_COLOURS = ['#cbd5e1', '#64748b', '#fbbf24', '#f97316'];
-
-/** What a plan does with each block at each step. */
-export function planFigure(name: string, plan: CachePlan): Promise<string> {
-  return plotSvg(`Steps × blocks of ${name}`, planSpec(name, plan));
-}
-
-export function planSpec(name: string, plan: CachePlan): TopLevelSpec {
-  const values = plan.steps.flatMap(({ step, record, reuse }) =>
-    Array.from({ length: plan.depth }, (_, block) => {
-      const reused = reuse.filter((site) => touchesBlock(site, block));
-      const isWhole = reused.some(({ kind }) => kind !== 'branch') || reused.length === plan.branches.length;
-      const recorded = record.some((site) => touchesBlock(site, block));
-      const state = isWhole ? 3 : reused.length > 0 ? 2 : recorded ? 1 : 0;
-      return { step, block, state: STATES[state] };
-    }),
-  );
-  return {
-    ...{ title: name, background: BACKGROUND, data: { values } },
-    ...{ width: { step: 14 }, height: { step: 8 } },
-    mark: { type: 'rect', stroke: 'white', strokeWidth: 1 },
-    encoding: {
-      x: { field: 'step', type: 'ordinal', title: 'step, from noise', axis: { labelAngle: 0, labelOverlap: true } },
-      y: { field: 'block', type: 'ordinal', title: 'block', axis: { labelOverlap: true } },
-      color: { field: 'state', type: 'nominal', title: null, scale: { domain: [...STATES], range: STATE_COLOURS } },
-    },
-  };
 }
 
 /** What Fig. 5 of Δ-DiT (arXiv 2406.01125) sweeps: the stage bound and the number of cached blocks. */

@@ -1,5 +1,6 @@
 import type { PlanSetting } from '../cache/plan.ts';
 import { adaCache } from '../cache/policies/ada-cache.ts';
+import { adaptiveDelta } from '../cache/policies/adaptive-delta.ts';
 import { dbCache } from '../cache/policies/db-cache.ts';
 import { dbPrune } from '../cache/policies/db-prune.ts';
 import { deltaDiT } from '../cache/policies/delta-dit.ts';
@@ -154,6 +155,7 @@ function methodsGrid(setting: GridSetting): readonly LabMethod[] {
     of(dbPrune({ threshold: 0.1, warmUpSteps }), 'τ=0.1'),
     of(easyCache({ threshold: 0.1, warmUpSteps }), 'τ=0.1'),
     of(adaCache({ codebook: 'slow' }), 'slow'),
+    of(adaptiveDelta({ tolerance: 0.1 }), 'τ=0.1'),
     of(speCa({ order: 2, warmUpSteps: 3 }), 'O=2'),
     ...[sampler, 'deis' as const].map((name) => cached(forecast({ interval: 2 }), name, steps, 'N=2')),
     cached(forecast({ interval: 3 }), 'deis', 2 * steps, 'N=3'),
