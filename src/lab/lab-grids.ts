@@ -155,7 +155,7 @@ function methodsGrid(setting: GridSetting): readonly LabMethod[] {
     of(dbPrune({ threshold: 0.1, warmUpSteps }), 'τ=0.1'),
     of(easyCache({ threshold: 0.1, warmUpSteps }), 'τ=0.1'),
     of(adaCache({ codebook: 'slow' }), 'slow'),
-    of(adaptiveDelta({ tolerance: 0.1 }), 'τ=0.1'),
+    of(adaptiveDelta({ tolerance: 0.05 }), 'τ=0.05'),
     of(speCa({ order: 2, warmUpSteps: 3 }), 'O=2'),
     ...[sampler, 'deis' as const].map((name) => cached(forecast({ interval: 2 }), name, steps, 'N=2')),
     cached(forecast({ interval: 3 }), 'deis', 2 * steps, 'N=3'),

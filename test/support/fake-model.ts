@@ -110,6 +110,8 @@ export interface ReplayOptions {
   readonly rows?: readonly number[];
   /** Default 3. */
   readonly depth?: number;
+  /** What the method is told; above 1 the rows are the guidance halves of half as many samples. Default 1. */
+  readonly guidanceScale?: number;
   readonly raw?: (x: tf.Tensor3D, block: number, branch: BranchName, step: number) => tf.Tensor3D;
 }
 
@@ -122,11 +124,19 @@ export interface Replay {
 }
 
 /** Runs fake blocks at inputs that are given, without guidance or sampler. */
-export async function replay({ policy, steps, at, rows = [0], depth = 3, raw }: ReplayOptions): Promise<Replay> {
+export async function replay({
+  policy,
+  steps,
+  at,
+  rows = [0],
+  depth = 3,
+  guidanceScale,
+  raw,
+}: ReplayOptions): Promise<Replay> {
   let now = 0;
   const fake = new FakeBlocks(depth, raw && ((x, block, branch) => raw(x, block, branch, now)));
   const timesteps = Array.from({ length: steps }, (_, step) => 999 - step);
-  const cache = startedCache(fake, policy, 'ddim', timesteps);
+  const cache = startedCache(fake, policy, 'ddim', timesteps, guidanceScale);
   const outputs: Float32Array[] = [];
   const evaluated: number[][] = [];
   try {

@@ -71,10 +71,11 @@ export function startedCache(
   policy: CachePolicy | undefined,
   sampler: SamplerName,
   timesteps: readonly number[],
+  guidanceScale = 1,
 ): RunCache {
-  const defaults = { numInferenceSteps: timesteps.length, guidanceScale: 1 };
+  const defaults = { numInferenceSteps: timesteps.length, guidanceScale };
   const steps = { numInferenceSteps: timesteps.length };
-  const filled = { steps, sampler, guidanceScale: 1, cache: policy };
+  const filled = { steps, sampler, guidanceScale, cache: policy };
   return methodOfRun({ depth, branches, scheduler: {}, defaults }, filled, timesteps).start();
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { gatherRows } from '../../ops/rows.ts';
+import { gatherRows, splitRows } from '../../ops/rows.ts';
 import { residual } from '../delta.ts';
 import type { BlockPass, DynamicRun } from '../dynamic.ts';
 import { checkNumber } from '../option-checks.ts';
@@ -12,7 +12,7 @@ import { checkWhole, defaultCachedBlocks } from '../stage-planner.ts';
 import { type Region, regionSpan } from './span-cache.ts';
 
 export interface AdaptiveDeltaOptions {
-  /** Error of the predicted residual, as a part of the residual, that is borne. Default 0.1; 0 skips nothing. */
+  /** Error of the predicted residual, as a part of the residual, that is borne. Default 0.05; 0 skips nothing. */
   readonly tolerance?: number;
   /** Default front, whose residual is the smoothest. */
   readonly region?: Region;
@@ -29,47 +29,55 @@ export interface AdaptiveDeltaOptions {
  * ODE solvers (Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, II.4), with steps for time; a method of
  * our own. A computed step gives the residual R that the steps since the last computed one were to predict, and
  * e = mean|R̂ − R| ÷ mean|R| of the prediction R̂ made g steps from it. A prediction from p computed steps errs by a power p of
- * the distance, so that the next step computed is ⌊g·(tolerance ÷ e)^(1/p)⌋ steps later, from 1 to `maxInterval`. Nothing is
- * computed to look: one read at computed steps, none at others. The first step and the last are computed.
+ * the distance, so that the next ⌊g·(tolerance ÷ e)^(1/p)⌋ steps are predicted, at most `maxInterval` − 1. Nothing is computed
+ * to look: one read at computed steps, none at others. The first step and the last are computed. Both guidance halves of a
+ * sample follow the greater of their errors: guidance multiplies their difference, in which errors made together cancel.
  * @throws OptionError for numbers out of range; with a run, where the model has fewer blocks.
  */
 export function adaptiveDelta(options: AdaptiveDeltaOptions = {}): DynamicPolicy {
-  const { tolerance = 0.1, region = 'front', maxInterval = 6 } = options;
+  const { tolerance = 0.05, region = 'front', maxInterval = 6 } = options;
   const { predictor = { name: 'taylor', order: 1 } } = options;
   checkNumber('tolerance', tolerance, 0);
   checkWhole('maxInterval', maxInterval, 1, 1000, 'steps');
   predictorOf(predictor);
   return {
     name: `adaptive-delta-${region}`,
-    begin: ({ depth, numInferenceSteps }) => {
+    begin: ({ depth, numInferenceSteps, run: { guidanceScale = 1 } = {} }) => {
       const count = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
       checkWhole('cachedBlocks', count, 0, depth, "the model's blocks");
       const span = regionSpan(region, count, depth);
-      return new AdaptiveRun(predictor, { span, tolerance, maxInterval }, numInferenceSteps);
+      const halves = guidanceScale > 1 ? 2 : 1;
+      return new AdaptiveRun(predictor, { span, tolerance, maxInterval, halves }, numInferenceSteps);
     },
   };
 }
 
-/** What is known of a row. */
-interface RowState {
+/** What is known of a sample. */
+interface SampleState {
   /** The step last computed. */
   readonly computed: number;
   /** Steps computed so far. */
   readonly snapshots: number;
   /** Steps from `computed` to the next. */
   readonly interval: number;
-  /** Of the prediction for `computed`; 0 where there was none. */
-  readonly error: number;
+}
+
+interface Control {
+  readonly span: Span;
+  readonly tolerance: number;
+  readonly maxInterval: number;
+  /** Guidance halves in the batch, the samples of one after those of the other. */
+  readonly halves: number;
 }
 
 class AdaptiveRun implements DynamicRun {
   readonly keeps = 'delta';
   readonly signals: number[][] = [];
-  private rows: RowState[] = [];
+  private samples: SampleState[] = [];
 
   constructor(
     readonly predictor: PredictorSpec,
-    private readonly control: { readonly span: Span; readonly tolerance: number; readonly maxInterval: number },
+    private readonly control: Control,
     private readonly numSteps: number,
   ) {}
 
@@ -78,50 +86,51 @@ class AdaptiveRun implements DynamicRun {
   }
 
   async blocks(step: number, pass: BlockPass): Promise<void> {
-    const { first, count } = this.control.span;
-    const reuse = Array.from({ length: pass.rowCount }, (_, row) => {
-      const { computed, interval } = this.rows[row] ?? { computed: step, interval: 0 };
+    const { span, halves } = this.control;
+    const count = pass.rowCount / halves;
+    const reused = Array.from({ length: count }, (_, sample) => {
+      const { computed, interval } = this.samples[sample] ?? { computed: step, interval: 0 };
       return this.mayReuse(step) && step < computed + interval;
     });
-    await pass.compute(first);
-    const checked = [...reuse.keys()].filter((row) => !reuse[row] && this.rows[row]);
-    const errors = await this.spanErrors(pass, first + count, reuse, checked);
-    this.rows = reuse.map((reused, row) => {
-      const before = this.rows[row];
-      if (!before) return { computed: step, snapshots: 1, interval: 1, error: 0 };
-      return reused ? before : this.next(step, before, errors[checked.indexOf(row)] ?? Number.NaN);
+    const reuse = Array.from({ length: pass.rowCount }, (_, row) => reused[row % count] ?? false);
+    await pass.compute(span.first);
+    const errors = await this.spanErrors(pass, reuse);
+    this.samples = reused.map((isReused, sample) => {
+      const before = this.samples[sample];
+      if (!before) return { computed: step, snapshots: 1, interval: 1 };
+      return isReused
+        ? before
+        : this.next(step, before, Math.max(...errors.filter((_, row) => row % count === sample)));
     });
-    this.signals.push(this.rows.map(({ error }) => error));
+    this.signals.push(errors);
   }
 
-  /** Passes the span. @returns e of the rows of `checked` */
-  private async spanErrors(
-    pass: BlockPass,
-    end: number,
-    reuse: readonly boolean[],
-    checked: readonly number[],
-  ): Promise<number[]> {
-    if (checked.length === 0 || pass.position === end) {
+  /** Passes the span. @returns e of each row; 0 where it is predicted, or was not before */
+  private async spanErrors(pass: BlockPass, reuse: readonly boolean[]): Promise<number[]> {
+    const end = this.control.span.first + this.control.span.count;
+    const checked = this.samples.length > 0 && pass.position < end ? splitRows(reuse).no : [];
+    if (checked.length === 0) {
       await pass.span(end, reuse);
-      return checked.map(() => 0);
+      return reuse.map(() => 0);
     }
     const hIn = gatherRows(pass.tokens, checked); // [checked,T,D]
     let predicted: tf.Tensor3D | undefined;
     try {
       predicted = await pass.prediction(end, checked); // [checked,T,D]
       await pass.span(end, reuse);
-      return await readRows(spanError(predicted, pass.tokens, hIn, checked));
+      const errors = await readRows(spanError(predicted, pass.tokens, hIn, checked));
+      return reuse.map((reused, row) => (reused ? 0 : (errors[checked.indexOf(row)] ?? Number.NaN)));
     } finally {
       tf.dispose(predicted ? [hIn, predicted] : hIn);
     }
   }
 
-  private next(step: number, before: RowState, error: number): RowState {
+  private next(step: number, before: SampleState, error: number): SampleState {
     const { tolerance, maxInterval } = this.control;
     const power = Math.min(before.snapshots, predictorOf(this.predictor).history);
-    const farthest = Math.floor((step - before.computed) * (tolerance / error) ** (1 / power));
-    const interval = Number.isNaN(farthest) ? 1 : Math.max(1, Math.min(maxInterval, farthest));
-    return { computed: step, snapshots: before.snapshots + 1, interval, error };
+    const predictable = Math.floor((step - before.computed) * (tolerance / error) ** (1 / power));
+    const interval = Number.isNaN(predictable) ? 1 : 1 + Math.min(maxInterval - 1, predictable);
+    return { computed: step, snapshots: before.snapshots + 1, interval };
   }
 }
 

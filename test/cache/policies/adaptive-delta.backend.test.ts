@@ -24,22 +24,22 @@ async function computedSteps(
 const linear = (step: number) => 1 + 0.1 * step;
 const square = (step: number) => 1 + 0.01 * step ** 2;
 
-/** The numbers come from the formula by hand: the next step is ⌊g·(tolerance ÷ e)^(1/p)⌋ steps later. */
+/** The numbers come from the formula by hand: the next ⌊g·(tolerance ÷ e)^(1/p)⌋ steps are predicted. */
 describe('the interval follows the error', () => {
   it('of a held residual that grows: by its first power', async () => {
     const hold = { name: 'hold' } as const;
-    // e: 0.1/1.1, 0.2/1.3, 0.2/1.5, 0.3/1.8, then the last step
-    expect(await computedSteps({ tolerance: 0.21, predictor: hold }, 13, linear)).toEqual([0, 1, 3, 5, 8, 11, 12]);
+    // e: 0.1/1.1, 0.3/1.4, 0.3/1.7, 0.4/2.1, then the last step
+    expect(await computedSteps({ tolerance: 0.21, predictor: hold }, 13, linear)).toEqual([0, 1, 4, 7, 11, 12]);
   });
 
   it('of a line through a line, which errs by nothing: up to maxInterval', async () => {
-    expect(await computedSteps({ tolerance: 0.21 }, 20, linear)).toEqual([0, 1, 3, 9, 15, 19]);
-    expect(await computedSteps({ tolerance: 0.21, maxInterval: 4 }, 13, linear)).toEqual([0, 1, 3, 7, 11, 12]);
+    expect(await computedSteps({ tolerance: 0.21 }, 20, linear)).toEqual([0, 1, 4, 10, 16, 19]);
+    expect(await computedSteps({ tolerance: 0.21, maxInterval: 4 }, 13, linear)).toEqual([0, 1, 4, 8, 12]);
   });
 
   it('of a line through a parabola: by its second power', async () => {
-    // e: 0.01/1.01 by holding, 0.30/1.36, 0.14/1.64, 0.03/1.81, 0.02/2, 0.06/2.44, 0.08/2.96
-    expect(await computedSteps({ tolerance: 0.05 }, 18, square)).toEqual([0, 1, 6, 8, 9, 10, 12, 14, 16, 17]);
+    // e: 0.01/1.01 by holding, 0.42/1.49, 0.27/2, 0.10/2.44, 0.15/3.25
+    expect(await computedSteps({ tolerance: 0.05 }, 18, square)).toEqual([0, 1, 7, 10, 12, 15, 17]);
   });
 });
 
@@ -65,7 +65,7 @@ it('tells of each row what its prediction was off by', async () => {
   expect(counts.signals?.map((rows) => rows.map((error) => error.toFixed(4)))).toEqual([
     ['0.0000', '0.0000'],
     ['0.0909', '0.0909'],
-    ['0.0909', '0.0909'],
+    ['0.0000', '0.0000'],
     ['0.1538', '0.1538'],
   ]);
 });
@@ -79,4 +79,24 @@ it.each(['front', 'middle', 'rear'] as const)('skips the blocks of the %s', asyn
   const skipped = { front: 0, middle: 1, rear: 2 }[region];
   expect(evaluated[2]).toEqual([0, 1, 2].filter((block) => block !== skipped));
   expect(evaluated[3]).toEqual([0, 1, 2]);
+});
+
+describe('two rows, of which the second changes ten times as fast', () => {
+  const stepBlocks = async (guidanceScale: number) => {
+    const { counts } = await replay({
+      policy: adaptiveDelta({ tolerance: 0.21, predictor: { name: 'hold' }, cachedBlocks: 1 }),
+      ...{ steps: 6, rows: [0, 1], guidanceScale },
+      at: (step, row) => ({ tokens: wave(0), gate: 1 + (row === 0 ? 0.1 : 1) * step }),
+      raw: (x, block, branch) => tf.fill(x.shape, block === 0 && branch === 'self' ? 1 : 0),
+    });
+    return counts.stepBlocks;
+  };
+
+  it('decide by themselves where they are two samples', async () => {
+    expect(await stepBlocks(1)).toEqual([3, 3, 2.5, 2.5, 3, 3]);
+  });
+
+  it('decide together, by the greater error, where they are the guidance halves of one', async () => {
+    expect(await stepBlocks(3)).toEqual([3, 3, 3, 3, 3, 3]);
+  });
 });
