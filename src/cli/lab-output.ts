@@ -30,17 +30,24 @@ export interface MadeLab {
   readonly timedOn: BenchEnvironment | null;
 }
 
+export interface LabOutputOptions {
+  readonly out: string;
+  readonly plots: boolean;
+  /** Names of plots that are there already. */
+  readonly figures: readonly string[];
+}
+
 /** Writes table.json, table.md and the plots. @returns the table as JSON, and how many plots there are */
 export async function writeLabOutput(
   painter: Painter,
   { grid, subjects, guidanceScale, labels, timedOn }: MadeLab,
   results: readonly LabResults[],
-  { out, plots }: { readonly out: string; readonly plots: boolean },
+  { out, plots, figures: others }: LabOutputOptions,
 ): Promise<{ readonly json: string; readonly plots: number }> {
   const [baseline, converged] = [grid.baseline.name, grid.converged.name];
   const wanted = labels && subjects.map((subject) => labelsOf(wantedOf(painter, subject), labels));
   const rows = labTable(results, { baseline, converged, wanted });
-  const figures = plots ? await drawn(painter, grid, rows, out) : [];
+  const figures = [...(plots ? await drawn(painter, grid, rows, out) : []), ...others];
   const head: LabHead = {
     ...{ title: `Laboratory: ${painter.pipe.name}`, command: `delta-dit ${process.argv.slice(2).join(' ')}` },
     ...{ environment: await benchEnvironment(), timedOn: rows[0]?.timed.kind === 'rounds' ? timedOn : null },

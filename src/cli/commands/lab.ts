@@ -21,6 +21,7 @@ import { finiteNumber, wholeNumber } from '../arguments.ts';
 import { benchEnvironment } from '../bench-environment.ts';
 import { findModel } from '../find-model.ts';
 import { withInterrupt } from '../interrupt.ts';
+import { measureLabDeltas } from '../lab-deltas.ts';
 import { LabFolder, slug } from '../lab-folder.ts';
 import { readGridFile } from '../lab-grid-file.ts';
 import { writeLabOutput } from '../lab-output.ts';
@@ -172,6 +173,7 @@ async function runWhole(painter: Painter, setting: LabRunSetting, options: LabCl
     if (!timingOnly) await makePictures(painter, folder, setting, batchSize, onProgress);
     const times = await timed(painter, setting, options, onProgress);
     if (timingOnly) return console.error(`Wrote ${times?.file}; "lab" without --timing-only makes the table`);
+    const deltas = plots ? [await labDeltas(painter, setting, options, onProgress)] : [];
     const results: LabResults[] = foreign ? [await foreignResults(foreign, setting, options)] : [];
     for (const [i, method] of grid.methods.entries()) {
       progress?.update(i / grid.methods.length, `measuring ${method.name}`);
@@ -181,7 +183,7 @@ async function runWhole(painter: Painter, setting: LabRunSetting, options: LabCl
     progress?.end();
     const timedOn = times?.setting.environment ?? null;
     const made = { grid, subjects, guidanceScale, labels: extractor?.labels, timedOn };
-    const written = await writeLabOutput(painter, made, results, { out, plots });
+    const written = await writeLabOutput(painter, made, results, { out, plots, figures: deltas });
     if (options.json) console.log(written.json);
     else if (!quiet) console.error(`Wrote ${out}/table.md and ${written.plots} plots`);
   } finally {
@@ -207,6 +209,15 @@ async function makePictures(
 ): Promise<void> {
   const pictures = subjects.map((subject, seed) => ({ subject, seed }));
   await runLab(painter, methods, { pictures, batchSize, guidanceScale, store, signal, onProgress });
+}
+
+function labDeltas(
+  painter: Painter,
+  { grid: { compared }, subjects, guidanceScale, signal }: LabRunSetting,
+  { out, batchSize }: LabCliOptions,
+  onProgress: (progress: BenchProgress) => void,
+): Promise<string> {
+  return measureLabDeltas(painter, out, { compared, subjects, guidanceScale, batchSize, signal, onProgress });
 }
 
 /** Times what is not timed yet. @returns undefined where nothing was timed, ever */
