@@ -34,7 +34,24 @@ export class FourierTransform {
     for (let r = 0; r < factor; r++) {
       this.pass(level + 1, from, first + r * stride, stride * factor, to, place + r * part);
     }
-    for (let k = 0; k < part; k++) this.combine(factor, part, stride, to, place + k, k);
+    if (factor === 2) this.combinePairs(part, stride, to, place);
+    else for (let k = 0; k < part; k++) this.combine(factor, part, stride, to, place + k, k);
+  }
+
+  /** `combine` of two parts at every k: with w = e^(−2πi·k/n), the sums are a + w·b and a − w·b. */
+  private combinePairs(part: number, stride: number, { re, im }: Complex, place: number): void {
+    const { cos, sin } = this;
+    for (let k = 0; k < part; k++) {
+      const [i, j, turn] = [place + k, place + k + part, k * stride];
+      const [c, s] = [cos[turn] as number, sin[turn] as number];
+      const turnedRe = (re[j] as number) * c - (im[j] as number) * s;
+      const turnedIm = (re[j] as number) * s + (im[j] as number) * c;
+      const [aRe, aIm] = [re[i] as number, im[i] as number];
+      re[i] = aRe + turnedRe;
+      im[i] = aIm + turnedIm;
+      re[j] = aRe - turnedRe;
+      im[j] = aIm - turnedIm;
+    }
   }
 
   /** The `factor` sums at k, k + part, … out of the values at the same places. */

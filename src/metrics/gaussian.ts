@@ -12,21 +12,37 @@ export function gaussianWindow(radius: number, sigma: number): Float64Array {
  * @param plane row by row
  */
 export function gaussianBlur(plane: Float64Array, width: number, height: number, window: Float64Array): Float64Array {
-  return blurAlong(blurAlong(plane, 1, width, window), width, height, window);
+  return blurColumns(blurRows(plane, width, window), width, height, window);
 }
 
-/** @param step between neighbours along the axis @param length of the axis */
-function blurAlong(from: Float64Array, step: number, length: number, window: Float64Array): Float64Array {
+/** Each row is laid out with its ends repeated, so that the innermost loop looks at nothing but numbers. */
+function blurRows(from: Float64Array, width: number, window: Float64Array): Float64Array {
   const radius = (window.length - 1) / 2;
   const out = new Float64Array(from.length);
-  for (let i = 0; i < from.length; i++) {
-    const position = Math.floor(i / step) % length;
-    let sum = 0;
-    for (let k = -radius; k <= radius; k++) {
-      const clamped = Math.min(Math.max(position + k, 0), length - 1);
-      sum += (window[k + radius] ?? 0) * (from[i + (clamped - position) * step] ?? 0);
+  const row = new Float64Array(width + 2 * radius);
+  for (let start = 0; start < from.length; start += width) {
+    row.set(from.subarray(start, start + width), radius);
+    row.fill(from[start] ?? 0, 0, radius);
+    row.fill(from[start + width - 1] ?? 0, radius + width);
+    for (let x = 0; x < width; x++) {
+      let sum = 0;
+      for (let k = 0; k < window.length; k++) sum += (window[k] as number) * (row[x + k] as number);
+      out[start + x] = sum;
     }
-    out[i] = sum;
+  }
+  return out;
+}
+
+/** Row by row, for the cache's sake: a row is a weighted sum of those around it. */
+function blurColumns(from: Float64Array, width: number, height: number, window: Float64Array): Float64Array {
+  const radius = (window.length - 1) / 2;
+  const out = new Float64Array(from.length);
+  for (let y = 0; y < height; y++) {
+    for (let k = 0; k < window.length; k++) {
+      const other = width * Math.min(Math.max(y + k - radius, 0), height - 1);
+      const weight = window[k] as number;
+      for (let x = 0; x < width; x++) (out[y * width + x] as number) += weight * (from[other + x] as number);
+    }
   }
   return out;
 }

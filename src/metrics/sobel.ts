@@ -23,7 +23,9 @@ export function sobelMeanGradient(picture: Pixels): number {
   let sum = 0;
   for (let y = 1; y < height - 1; y++) {
     for (let x = 1; x < width - 1; x++) {
-      sum += Math.hypot(columnSum(x + 1, y) - columnSum(x - 1, y), rowSum(x, y + 1) - rowSum(x, y - 1));
+      const gx = columnSum(x + 1, y) - columnSum(x - 1, y);
+      const gy = rowSum(x, y + 1) - rowSum(x, y - 1);
+      sum += Math.sqrt(gx * gx + gy * gy); // Math.hypot, which guards against overflow, takes ten times as long
     }
   }
   return sum / ((width - 2) * (height - 2));

@@ -27,26 +27,31 @@ export function ssim(a: Pixels, b: Pixels): number {
 }
 
 function plane({ width, height, data }: Pixels, channel: number): Float64Array {
-  return Float64Array.from({ length: width * height }, (_, pixel) => data[4 * pixel + channel] ?? 0);
+  const values = new Float64Array(width * height);
+  for (let i = 0; i < values.length; i++) values[i] = data[4 * i + channel] as number;
+  return values;
+}
+
+function product(x: Float64Array, y: Float64Array): Float64Array {
+  const out = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i++) out[i] = (x[i] as number) * (y[i] as number);
+  return out;
 }
 
 function channelSsim(a: Float64Array, b: Float64Array, width: number, height: number): number {
-  const product = (x: Float64Array, y: Float64Array) => x.map((value, i) => value * (y[i] ?? 0));
   const blurred = (x: Float64Array) => gaussianBlur(x, width, height, WINDOW);
-  const [meanA, meanB, aa, bb, ab] = [
-    blurred(a),
-    blurred(b),
-    blurred(product(a, a)),
-    blurred(product(b, b)),
-    blurred(product(a, b)),
-  ];
+  const [meanA, meanB] = [blurred(a), blurred(b)];
+  const [aa, bb, ab] = [blurred(product(a, a)), blurred(product(b, b)), blurred(product(a, b))];
   let sum = 0;
   let count = 0;
   for (let y = RADIUS; y < height - RADIUS; y++) {
     for (let x = RADIUS; x < width - RADIUS; x++) {
       const i = y * width + x;
-      const [ma, mb] = [meanA[i] ?? 0, meanB[i] ?? 0];
-      const [va, vb, cov] = [(aa[i] ?? 0) - ma * ma, (bb[i] ?? 0) - mb * mb, (ab[i] ?? 0) - ma * mb];
+      const ma = meanA[i] as number;
+      const mb = meanB[i] as number;
+      const va = (aa[i] as number) - ma * ma;
+      const vb = (bb[i] as number) - mb * mb;
+      const cov = (ab[i] as number) - ma * mb;
       sum += ((2 * ma * mb + C1) * (2 * cov + C2)) / ((ma * ma + mb * mb + C1) * (va + vb + C2));
       count++;
     }
