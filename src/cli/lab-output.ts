@@ -35,6 +35,7 @@ export interface LabOutputOptions {
   readonly plots: boolean;
   /** Names of plots that are there already. */
   readonly figures: readonly string[];
+  readonly onProgress: (done: number, method: string) => void;
 }
 
 /** Writes table.json, table.md and the plots. @returns the table as JSON, and how many plots there are */
@@ -42,11 +43,11 @@ export async function writeLabOutput(
   painter: Painter,
   { grid, subjects, guidanceScale, labels, timedOn }: MadeLab,
   results: readonly LabResults[],
-  { out, plots, figures: others }: LabOutputOptions,
+  { out, plots, figures: others, onProgress }: LabOutputOptions,
 ): Promise<{ readonly json: string; readonly plots: number }> {
   const [baseline, converged] = [grid.baseline.name, grid.converged.name];
   const wanted = labels && subjects.map((subject) => labelsOf(wantedOf(painter, subject), labels));
-  const rows = labTable(results, { baseline, converged, wanted });
+  const rows = labTable(results, { baseline, converged, wanted, onProgress });
   const figures = [...(plots ? await drawn(painter, grid, rows, out) : []), ...others];
   const head: LabHead = {
     ...{ title: `Laboratory: ${painter.pipe.name}`, command: `delta-dit ${process.argv.slice(2).join(' ')}` },

@@ -83,6 +83,8 @@ export interface LabSetting {
   readonly converged: string;
   /** Labels of the classifier, any of which a picture should show. */
   readonly wanted?: readonly (readonly number[] | undefined)[] | undefined;
+  /** Called before each method is measured. @param done the part that is, 0 to 1 */
+  readonly onProgress?: ((done: number, method: string) => void) | undefined;
 }
 
 /** A row a method, in the order given, the converged one left out. @throws RangeError where the setting names none */
@@ -95,7 +97,8 @@ export function labTable(results: readonly LabResults[], setting: LabSetting): r
   const [baseline, converged] = [named(setting.baseline), named(setting.converged)];
   const compared = results.filter((one) => one !== converged);
   const inRounds = compared.every(({ timings = [] }) => timings.length > 0);
-  const rows = compared.map((one) => {
+  const rows = compared.map((one, i) => {
+    setting.onProgress?.(i / compared.length, one.method.name);
     const times = inRounds ? roundTimes(one) : batchTimes(one, baseline);
     return rowOf(one, { times, baseline, converged, uncached: uncachedOf(one, results), setting });
   });

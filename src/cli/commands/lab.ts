@@ -176,14 +176,15 @@ async function runWhole(painter: Painter, setting: LabRunSetting, options: LabCl
     const deltas = plots ? [await labDeltas(painter, setting, options, onProgress)] : [];
     const results: LabResults[] = foreign ? [await foreignResults(foreign, setting, options)] : [];
     for (const [i, method] of grid.methods.entries()) {
-      progress?.update(i / grid.methods.length, `measuring ${method.name}`);
+      progress?.update(i / grid.methods.length, `reading ${method.name}`);
       const timings = times?.timings.filter((one) => one.method === method.name);
       results.push(await loaded(folder, method, options, extractor, timings));
     }
-    progress?.end();
     const timedOn = times?.setting.environment ?? null;
     const made = { grid, subjects, guidanceScale, labels: extractor?.labels, timedOn };
-    const written = await writeLabOutput(painter, made, results, { out, plots, figures: deltas });
+    const onRow = (done: number, method: string) => progress?.update(done, `measuring ${method}`);
+    const written = await writeLabOutput(painter, made, results, { out, plots, figures: deltas, onProgress: onRow });
+    progress?.end();
     if (options.json) console.log(written.json);
     else if (!quiet) console.error(`Wrote ${out}/table.md and ${written.plots} plots`);
   } finally {
