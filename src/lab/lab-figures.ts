@@ -41,29 +41,63 @@ export function frontierFigure(question: Question, rows: readonly LabRow[]): Pro
 
 export function frontierSpec(question: Question, rows: readonly LabRow[]): TopLevelSpec {
   const { title, yTitle, better } = QUESTIONS[question];
+  const values = frontierPoints(question, rows);
+  const padding = 12;
   const x = {
     field: 'speed',
     type: 'quantitative',
     title: '× faster than the baseline',
-    scale: { type: 'log', nice: false, padding: 12 },
+    scale: { type: 'log', nice: false, padding },
   } as const;
-  const scale = { type: better === 'lower' ? 'log' : 'linear', zero: false, padding: 12 } as const;
-  const y = { field: 'value', type: 'quantitative', title: yTitle, scale } as const;
-  const legend = { columns: 1, symbolLimit: 0 };
-  const color = { field: 'family', type: 'nominal', title: null, scale: { scheme: 'tableau20' }, legend } as const;
-  const shape = { field: 'family', type: 'nominal', title: null, legend } as const;
-  const label = { field: 'method', type: 'nominal' } as const;
+  const yScale = better === 'lower' ? ({ type: 'log', padding } as const) : ({ zero: false, padding } as const);
+  const y = { field: 'value', type: 'quantitative', title: yTitle, scale: yScale } as const;
+  const legend = { columns: 1, symbolLimit: 0, labelLimit: 300 };
+  const { domain, colours, shapes } = looksOf(values);
+  const color = { field: 'family', type: 'nominal', title: null, legend, scale: { domain, range: colours } } as const;
+  const shape = { field: 'family', type: 'nominal', title: null, legend, scale: { domain, range: shapes } } as const;
+  const named = (side: 'left' | 'right') => ({
+    transform: [{ filter: `datum.best && datum.side === '${side}'` }],
+    mark: { type: 'text', align: side, dx: side === 'left' ? 7 : -7, dy: -6, fontSize: 9 } as const,
+    encoding: { x, y, text: { field: 'method', type: 'nominal' } as const },
+  });
   return {
-    ...{ title, ...FRONTIER_SIZE, background: BACKGROUND, data: { values: frontierPoints(question, rows) } },
+    ...{ title, ...FRONTIER_SIZE, background: BACKGROUND, data: { values } },
     layer: [
       { transform: [{ filter: 'datum.uncached' }], mark: 'line', encoding: { x, y, color } },
-      { mark: { type: 'point', filled: true, size: 55 }, encoding: { x, y, color, shape } },
-      {
-        transform: [{ filter: 'datum.best' }],
-        mark: { type: 'text', align: 'left', dx: 7, dy: -5, fontSize: 9 },
-        encoding: { x, y, text: label },
-      },
+      { mark: { type: 'point', filled: true, opacity: 1, size: 55 }, encoding: { x, y, color, shape } },
+      named('left'),
+      named('right'),
     ],
+  };
+}
+
+/** The part of the axis from which on names would not fit at the right of their points. */
+const ROOM = 0.7;
+/** Of solvers without a cache. */
+const DARK = ['#111827', '#dc2626', '#2563eb', '#16a34a', '#9333ea', '#b45309', '#0e7490'];
+/** Of the others: so many that with as many shapes, one fewer or more, no two families look alike. */
+const LIGHT = ['#f97316', '#0ea5e9', '#84cc16', '#ec4899', '#8b5cf6', '#14b8a6', '#eab308', '#64748b', '#f43f5e'];
+const SHAPES = [
+  'circle',
+  'square',
+  'cross',
+  'diamond',
+  'triangle-up',
+  'triangle-down',
+  'triangle-right',
+  'triangle-left',
+];
+
+/** A colour and a shape for each family, solvers first. */
+function looksOf(points: readonly FrontierPoint[]) {
+  const namesOf = (uncached: boolean) =>
+    [...new Set(points.filter((one) => one.uncached === uncached).map(({ family }) => family))].sort();
+  const [solvers, others] = [namesOf(true), namesOf(false)];
+  const cycled = (list: readonly string[], i: number) => list[i % list.length] ?? '';
+  return {
+    domain: [...solvers, ...others],
+    colours: [...solvers.map((_, i) => cycled(DARK, i)), ...others.map((_, i) => cycled(LIGHT, i))],
+    shapes: [...solvers.map(() => 'circle'), ...others.map((_, i) => cycled(SHAPES, i))],
   };
 }
 
@@ -75,6 +109,8 @@ interface FrontierPoint {
   readonly method: string;
   /** On no sampler's line, and no other row is faster and nearer. */
   readonly best: boolean;
+  /** Where a name begins beside its point: "left" at it, "right" ends there. */
+  readonly side: 'left' | 'right';
 }
 
 function frontierPoints(question: Question, rows: readonly LabRow[]): FrontierPoint[] {
@@ -87,9 +123,12 @@ function frontierPoints(question: Question, rows: readonly LabRow[]): FrontierPo
     return [{ speed: row.latencyRatio, value, family, uncached: isUncached, method: row.method }];
   });
   const isNearer = (a: number, b: number) => (better === 'higher' ? a > b : a < b);
+  const speeds = points.map(({ speed }) => Math.log(speed));
+  const [slowest, fastest] = [Math.min(...speeds), Math.max(...speeds)];
   return points.map((one) => {
     const isBeaten = points.some(({ speed, value }) => speed > one.speed && isNearer(value, one.value));
-    return { ...one, best: !one.uncached && !isBeaten };
+    const side = Math.log(one.speed) - slowest < ROOM * (fastest - slowest) ? 'left' : 'right';
+    return { ...one, best: !one.uncached && !isBeaten, side };
   });
 }
 
