@@ -2,11 +2,11 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { analyseDeltas, type BenchProgress, deltaFigure, type LabMethod, type Painter } from '../index.ts';
 import { analysisJson } from './delta-report.ts';
+import { slug } from './lab-folder.ts';
 import { writeWhole } from './pictures.ts';
 
 /** Pictures whose residuals are measured; means over more change little. */
 const PICTURES = 16;
-const FIGURE = 'deltas.svg';
 
 export interface LabDeltaOptions {
   /** What the cache methods change. */
@@ -20,24 +20,26 @@ export interface LabDeltaOptions {
 }
 
 /**
- * Norms, cosines and changes of the blocks' residuals in the uncached run, as deltas.json and a figure; of the first
- * pictures, measured once a folder.
+ * Norms, cosines and changes of the blocks' residuals in the uncached run, as JSON and a figure that bear the run's
+ * name; of the first pictures, measured once a folder.
  * @returns the figure's name
  */
 export async function measureLabDeltas(painter: Painter, out: string, options: LabDeltaOptions): Promise<string> {
   const { compared, subjects, guidanceScale, batchSize, signal, onProgress } = options;
-  const isThere = await access(join(out, FIGURE)).then(
+  const name = `deltas-${slug(compared.name)}`;
+  const figure = `${name}.svg`;
+  const isThere = await access(join(out, figure)).then(
     () => true,
     () => false,
   );
-  if (isThere) return FIGURE;
+  if (isThere) return figure;
   const pictures = subjects.slice(0, PICTURES).map((subject, seed) => ({ subject, seed }));
   const { sampler, numInferenceSteps } = compared;
   const analysis = await analyseDeltas(painter, {
     ...{ pictures, sampler, numInferenceSteps, guidanceScale, batchSize, signal },
     onProgress: ({ done, what }) => onProgress({ done, what: `residuals, ${what}` }),
   });
-  await writeWhole(join(out, 'deltas.json'), Buffer.from(analysisJson(painter, analysis)));
-  await writeWhole(join(out, FIGURE), Buffer.from(deltaFigure(analysis)));
-  return FIGURE;
+  await writeWhole(join(out, `${name}.json`), Buffer.from(analysisJson(painter, analysis)));
+  await writeWhole(join(out, figure), Buffer.from(deltaFigure(analysis)));
+  return figure;
 }

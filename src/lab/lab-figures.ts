@@ -75,7 +75,7 @@ export function frontierSpec(question: Question, rows: readonly LabRow[]): TopLe
 const ROOM = 0.7;
 /** Of solvers without a cache. */
 const DARK = ['#111827', '#dc2626', '#2563eb', '#16a34a', '#9333ea', '#b45309', '#0e7490'];
-/** Of the others: so many that with as many shapes, one fewer or more, no two families look alike. */
+/** Of the others; one more than there are shapes, so that colours and shapes meet anew until both are used up. */
 const LIGHT = ['#f97316', '#0ea5e9', '#84cc16', '#ec4899', '#8b5cf6', '#14b8a6', '#eab308', '#64748b', '#f43f5e'];
 const SHAPES = [
   'circle',

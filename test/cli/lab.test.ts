@@ -47,7 +47,7 @@ describe('lab', () => {
     expect(table).toContain('| delta-dit, ddim, 4 steps |');
     expect(table).toContain('![frontier-converged.svg](frontier-converged.svg)');
     expect(table).toMatch(/\| Table 1: the front keeps detail best \| PIQE \| front \S+ \(13\.137\) < middle/);
-    for (const name of ['frontier-converged.svg', 'frontier-uncached.svg', 'plans.svg', 'deltas.svg'])
+    for (const name of ['frontier-converged.svg', 'frontier-uncached.svg', 'plans.svg', 'deltas-ddim-4-steps.svg'])
       expect(readFileSync(join(out, name), 'utf8')).toMatch(/^<svg[^>]*><title>/);
     const batches = join(out, 'delta-dit-ddim-4-steps');
     expect(readdirSync(batches).sort()).toEqual(['00000.json', '00000.png', '00002.json', '00002.png']);
@@ -91,6 +91,7 @@ describe('lab', () => {
       ['mine', 5],
       ['plan.json, deis, 3 steps', 3],
     ]);
+    expect(rows[1].family).toBe('unipc, placed steps');
   });
 
   it.each<[unknown, RegExp]>([

@@ -39,7 +39,7 @@ export function adaptiveDelta(options: AdaptiveDeltaOptions = {}): DynamicPolicy
   const { predictor = { name: 'taylor', order: 1 } } = options;
   checkNumber('tolerance', tolerance, 0);
   checkWhole('maxInterval', maxInterval, 1, 1000, 'steps');
-  predictorOf(predictor);
+  const { history } = predictorOf(predictor);
   return {
     name: `adaptive-delta-${region}`,
     begin: ({ depth, numInferenceSteps, run: { guidanceScale = 1 } = {} }) => {
@@ -47,7 +47,7 @@ export function adaptiveDelta(options: AdaptiveDeltaOptions = {}): DynamicPolicy
       checkWhole('cachedBlocks', count, 0, depth, "the model's blocks");
       const span = regionSpan(region, count, depth);
       const halves = guidanceScale > 1 ? 2 : 1;
-      return new AdaptiveRun(predictor, { span, tolerance, maxInterval, halves }, numInferenceSteps);
+      return new AdaptiveRun(predictor, { span, tolerance, maxInterval, history, halves }, numInferenceSteps);
     },
   };
 }
@@ -66,6 +66,8 @@ interface Control {
   readonly span: Span;
   readonly tolerance: number;
   readonly maxInterval: number;
+  /** Computed steps that the predictor looks at, at most. */
+  readonly history: number;
   /** Guidance halves in the batch, the samples of one after those of the other. */
   readonly halves: number;
 }
@@ -126,8 +128,8 @@ class AdaptiveRun implements DynamicRun {
   }
 
   private next(step: number, before: SampleState, error: number): SampleState {
-    const { tolerance, maxInterval } = this.control;
-    const power = Math.min(before.snapshots, predictorOf(this.predictor).history);
+    const { tolerance, maxInterval, history } = this.control;
+    const power = Math.min(before.snapshots, history);
     const predictable = Math.floor((step - before.computed) * (tolerance / error) ** (1 / power));
     const interval = Number.isNaN(predictable) ? 1 : 1 + Math.min(maxInterval - 1, predictable);
     return { computed: step, snapshots: before.snapshots + 1, interval };
