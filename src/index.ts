@@ -319,12 +319,15 @@ export {
 } from './models/autoencoder-kl.ts';
 export {
   type Block,
+  type BlockOutputs,
   type BlockRunner,
   type Branch,
+  type BranchExchange,
   type BranchName,
   type Modulation,
   runAllBlocks,
   runBlock,
+  runBranches,
 } from './models/block.ts';
 export { DiT, DiTBlock, type DiTConditioning, FinalLayer } from './models/dit.ts';
 export type { DiTCheckpoint } from './models/dit-checkpoint.ts';

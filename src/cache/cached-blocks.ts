@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Block, type BlockRunner, type Modulation, runBlock } from '../models/block.ts';
-import { predictedBranch, replaceBranches, storedBranch } from './cached-branch.ts';
-import { addResidual, residual } from './delta.ts';
+import { runCachedBranches } from './cached-branch.ts';
+import { addPrediction, residual } from './delta.ts';
 import { outputForm } from './output-form.ts';
 import { blocksReused, type CachePlan, type PlanStep, type TouchedSite, touchedSites } from './plan.ts';
 import { predictorOf } from './predictors/named.ts';
@@ -119,50 +119,24 @@ export class CachedBlocks implements RunCache {
     const span = step.reuse.filter(isSpan).find(({ first }) => first === index);
     if (span) return [await this.predictSpan(step, span, h), span.count];
     const block = blocks[index] as Block<C, M>;
-    const inBlock = (site: Site) => site.kind === 'branch' && site.block === index;
-    const [reuse, record] = [step.reuse.filter(inBlock), step.record.filter(inBlock)];
+    const branches = (sites: readonly Site[]) =>
+      sites.flatMap((site) => (site.kind === 'branch' && site.block === index ? [site.branch] : []));
+    const [reuse, record] = [branches(step.reuse), branches(step.record)];
     if (reuse.length + record.length === 0) return [runBlock(block, h, cond), 1];
-    return [await this.runBranches(step.step, { reuse, record }, block, h, cond), 1];
-  }
-
-  /** A block some of whose branches are stored, and some predicted. */
-  private async runBranches<C, M extends Modulation>(
-    step: number,
-    { reuse, record }: Pick<PlanStep, 'reuse' | 'record'>,
-    block: Block<C, M>,
-    h: tf.Tensor3D,
-    cond: C,
-  ): Promise<tf.Tensor3D> {
-    const predicted = new Map<string, tf.Tensor3D>();
-    try {
-      for (const site of reuse) predicted.set(branchOf(site), await this.store.predict<tf.Tensor3D>(site, step));
-      const cached = replaceBranches(block, (branch) => {
-        const raw = predicted.get(branch.name);
-        if (raw) return predictedBranch(branch, raw);
-        const site = record.find((recorded) => branchOf(recorded) === branch.name);
-        return site ? storedBranch(branch, (given) => this.store.put(site, step, given)) : branch;
-      });
-      return runBlock(cached, h, cond);
-    } finally {
-      tf.dispose([...predicted.values()]);
-    }
+    return [await runCachedBranches(block, h, cond, { step: step.step, index, reuse, record }, this.store), 1];
   }
 
   private async predictSpan(step: PlanStep, span: SpanSite, h: tf.Tensor3D): Promise<tf.Tensor3D> {
-    const kept = await this.store.predict<tf.Tensor3D>(span, step.step);
-    if (this.plan.keeps !== 'delta') return kept;
-    const hOut = addResidual(h, kept);
-    kept.dispose();
+    if (this.plan.keeps !== 'delta') return this.store.predict<tf.Tensor3D>(span, step.step);
+    const delta = await this.store.prediction<tf.Tensor3D>(span, step.step);
+    const hOut = addPrediction(h, delta);
+    delta.dispose();
     return hOut;
   }
 
   private keep(step: PlanStep, span: SpanSite, hOut: tf.Tensor3D, hIn: tf.Tensor3D): void {
     this.store.put(span, step.step, this.plan.keeps === 'delta' ? residual(hOut, hIn) : hOut.clone());
   }
-}
-
-function branchOf(site: Site): string {
-  return site.kind === 'branch' ? site.branch : '';
 }
 
 function isModel({ kind }: Site): boolean {

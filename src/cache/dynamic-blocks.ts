@@ -1,16 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  type Block,
-  type BlockRunner,
-  type BranchName,
-  type Modulation,
-  runAllBlocks,
-  runBlock,
-} from '../models/block.ts';
+import { type Block, type BlockRunner, type Modulation, runAllBlocks, runBlock } from '../models/block.ts';
 import { layerNormModulate } from '../ops/layer-norm.ts';
 import { gatherRows, placeRows, type RowPart, splitRows } from '../ops/rows.ts';
-import { predictedBranch, replaceBranches, storedBranch, watchedBranch } from './cached-branch.ts';
-import { addResidual, residual } from './delta.ts';
+import { replaceBranches, runCachedBranches, watchedBranch } from './cached-branch.ts';
+import { addPrediction, residual } from './delta.ts';
 import type { BlockPass, BranchWatch, DynamicRun } from './dynamic.ts';
 import type { RowTensors } from './row-tensors.ts';
 import { type Site, spanSite } from './site.ts';
@@ -90,10 +83,10 @@ class Pass<C, M extends Modulation> implements BlockPass {
       return hOut;
     };
     const reused = async ({ h, rows }: Group<C>) => {
-      const kept = await this.state.store.predict<tf.Tensor3D>(site, this.step, rows);
-      if (!isDelta) return kept;
-      const hOut = addResidual(h, kept);
-      kept.dispose();
+      if (!isDelta) return this.state.store.predict<tf.Tensor3D>(site, this.step, rows);
+      const delta = await this.state.store.prediction<tf.Tensor3D>(site, this.step, rows);
+      const hOut = addPrediction(h, delta);
+      delta.dispose();
       return hOut;
     };
     this.move(to, reuse, await this.split(reuse, computed, reused));
@@ -105,15 +98,8 @@ class Pass<C, M extends Modulation> implements BlockPass {
 
   async branches(to: number, reuse: readonly boolean[]): Promise<void> {
     if (to <= this.position) return;
-    const computed = async ({ h, cond, rows }: Group<C>) => {
-      const storing = this.blocks.map((block, index) =>
-        replaceBranches(block, (branch) =>
-          storedBranch(branch, (raw) => this.state.store.put(branchSite(index, branch.name), this.step, raw, rows)),
-        ),
-      );
-      return runAllBlocks(storing.slice(this.position, to), h, cond);
-    };
-    this.move(to, reuse, await this.split(reuse, computed, (group) => this.predictedBranches(to, group)));
+    const way = (isReused: boolean) => (group: Group<C>) => this.byBranches(to, group, isReused);
+    this.move(to, reuse, await this.split(reuse, way(false), way(true)));
   }
 
   computeAside(rows: readonly number[]): Promise<tf.Tensor3D> {
@@ -122,29 +108,27 @@ class Pass<C, M extends Modulation> implements BlockPass {
     return this.some(rows, async ({ h, cond }) => runBlock(block, h, cond));
   }
 
-  private async predictedBranches(to: number, { h, cond, rows }: Group<C>): Promise<tf.Tensor3D> {
+  /** Block by block, all branches predicted, or all computed and stored. */
+  private async byBranches(to: number, { h, cond, rows }: Group<C>, isReused: boolean): Promise<tf.Tensor3D> {
+    const {
+      step,
+      state: { store },
+    } = this;
     let x = h.clone();
-    for (let index = this.position; index < to; index++) {
-      const block = this.blocks[index] as Block<C, M>;
-      const raws = new Map<string, tf.Tensor3D>();
-      try {
-        for (const { name } of block.branches) {
-          raws.set(name, await this.state.store.predict<tf.Tensor3D>(branchSite(index, name), this.step, rows));
-        }
-        const predicted = replaceBranches(block, (branch) =>
-          predictedBranch(branch, raws.get(branch.name) as tf.Tensor3D),
-        );
-        const next = runBlock(predicted, x, cond);
+    try {
+      for (let index = this.position; index < to; index++) {
+        const block = this.blocks[index] as Block<C, M>;
+        const names = block.branches.map(({ name }) => name);
+        const [reuse, record] = isReused ? [names, []] : [[], names];
+        const next = await runCachedBranches(block, x, cond, { step, index, reuse, record, rows }, store);
         x.dispose();
         x = next;
-      } catch (error) {
-        x.dispose();
-        throw error;
-      } finally {
-        tf.dispose([...raws.values()]);
       }
+      return x;
+    } catch (error) {
+      x.dispose();
+      throw error;
     }
-    return x;
   }
 
   private siteUpTo(to: number): Site {
@@ -212,8 +196,4 @@ function watchedBlocks<C, M extends Modulation>(
       branch.name === name ? watchedBranch(branch, (added) => saw(added, rows)) : branch,
     );
   });
-}
-
-function branchSite(block: number, branch: BranchName): Site {
-  return { kind: 'branch', block, branch };
 }

@@ -1,7 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../errors.ts';
 import { gatherRows, placeRows, type RowPart, replaceRows } from '../ops/rows.ts';
-import { isLinear, type Predictor, type Snapshot, weightedSum } from './predictors/predictor.ts';
+import { type WeightedTensors, weightedSum } from '../ops/weighted-sum.ts';
+import { isLinear, type Predictor, type Snapshot, weightedTensors } from './predictors/predictor.ts';
+
+/** What a site would give, as a sum to be taken: whoever takes it may have more to add. */
+export interface Prediction<T extends tf.Tensor = tf.Tensor> extends WeightedTensors<T> {
+  /** Frees what was made for it; the rest is borrowed from the history, until it is put to or trimmed. */
+  dispose(): void;
+}
 
 /** A value of all rows, and the step at which each row computed it; −1 where a row has none so old. */
 interface Slot {
@@ -62,24 +69,26 @@ export class SiteHistory {
    * @throws OptionError where a row has nothing stored
    */
   async predict(step: number, rows?: readonly number[]): Promise<tf.Tensor> {
+    const prediction = await this.prediction(step, rows);
+    try {
+      return weightedSum(prediction);
+    } finally {
+      prediction.dispose();
+    }
+  }
+
+  /** As `predict`. Where all rows are asked for and were computed at the same steps, a linear predictor makes nothing. */
+  async prediction(step: number, rows?: readonly number[]): Promise<Prediction> {
     const count = this.slots[0]?.steps.length ?? 0;
     const asked = rows ?? Array.from({ length: count }, (_, row) => row);
     if (asked.length === 0 || count === 0) throw nothingStored(step, this.site);
-    const groups = new Map<string, number[]>();
-    for (const [place, row] of asked.entries()) {
-      const key = this.pastOf(row, step).join(' ');
-      groups.set(key, [...(groups.get(key) ?? []), place]);
+    if (isLinear(this.predictor) && asked.length === count && this.slots.every(isOfOneStep)) {
+      const past = this.pastOf(0, step);
+      const snapshots = past.map((at, k) => ({ step: at, tensor: (this.slots[k] as Slot).tensor }));
+      return { ...weightedTensors(snapshots, this.predictor.weights(past, step)), dispose: () => {} };
     }
-    const parts: RowPart[] = [];
-    try {
-      for (const places of groups.values()) {
-        const of = places.map((place) => asked[place] as number);
-        parts.push({ places, value: await this.predictTogether(step, of, count) });
-      }
-      return placeRows(parts, asked.length);
-    } finally {
-      tf.dispose(parts.map(({ value }) => value));
-    }
+    const value = await this.predictApart(step, asked, count);
+    return { tensors: [value], weights: [1], dispose: () => value.dispose() };
   }
 
   /** Frees all but the `length` newest. */
@@ -97,6 +106,25 @@ export class SiteHistory {
     return past;
   }
 
+  /** Groups of rows that were computed at the same steps, each on its own. */
+  private async predictApart(step: number, asked: readonly number[], count: number): Promise<tf.Tensor> {
+    const groups = new Map<string, number[]>();
+    for (const [place, row] of asked.entries()) {
+      const key = this.pastOf(row, step).join(' ');
+      groups.set(key, [...(groups.get(key) ?? []), place]);
+    }
+    const parts: RowPart[] = [];
+    try {
+      for (const places of groups.values()) {
+        const of = places.map((place) => asked[place] as number);
+        parts.push({ places, value: await this.predictTogether(step, of, count) });
+      }
+      return placeRows(parts, asked.length);
+    } finally {
+      tf.dispose(parts.map(({ value }) => value));
+    }
+  }
+
   /** Of rows that were computed at the same steps. */
   private async predictTogether(step: number, rows: readonly number[], count: number): Promise<tf.Tensor> {
     const past = this.pastOf(rows[0] ?? 0, step);
@@ -107,11 +135,15 @@ export class SiteHistory {
     });
     try {
       if (!isLinear(this.predictor)) return await this.predictor.predict(snapshots, step);
-      return weightedSum(snapshots, this.predictor.weights(past, step));
+      return weightedSum(weightedTensors(snapshots, this.predictor.weights(past, step)));
     } finally {
       if (!isAll) tf.dispose(snapshots.map(({ tensor }) => tensor));
     }
   }
+}
+
+function isOfOneStep({ steps }: Slot): boolean {
+  return steps.every((step) => step === steps[0]);
 }
 
 function nothingStored(step: number, site: string): OptionError {

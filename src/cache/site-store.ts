@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../errors.ts';
 import type { Predictor } from './predictors/predictor.ts';
 import { type Site, siteKey } from './site.ts';
-import { SiteHistory } from './site-history.ts';
+import { type Prediction, SiteHistory } from './site-history.ts';
 
 /** What the sites of one run have given: the only tensors that outlive a step. */
 export class SiteStore {
@@ -28,9 +28,12 @@ export class SiteStore {
 
   /** As `SiteHistory.predict`. */
   async predict<T extends tf.Tensor>(site: Site, step: number, rows?: readonly number[]): Promise<T> {
-    const history = this.histories.get(siteKey(site));
-    if (!history) throw new OptionError(`plan: step ${step} reuses ${siteKey(site)}, which no step before it recorded`);
-    return (await history.predict(step, rows)) as T;
+    return (await this.historyOf(site, step).predict(step, rows)) as T;
+  }
+
+  /** As `SiteHistory.prediction`. */
+  async prediction<T extends tf.Tensor>(site: Site, step: number, rows?: readonly number[]): Promise<Prediction<T>> {
+    return (await this.historyOf(site, step).prediction(step, rows)) as Prediction<T>;
   }
 
   /** Frees what no step after `step` needs. @param records see `TouchedSite` */
@@ -43,6 +46,12 @@ export class SiteStore {
     for (const history of this.histories.values()) history.dispose();
     this.histories.clear();
     this.bytes = 0;
+  }
+
+  private historyOf(site: Site, step: number): SiteHistory {
+    const history = this.histories.get(siteKey(site));
+    if (!history) throw new OptionError(`plan: step ${step} reuses ${siteKey(site)}, which no step before it recorded`);
+    return history;
   }
 
   private change(history: SiteHistory, by: () => void): void {

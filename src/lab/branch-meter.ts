@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { replaceBranches, storedBranch } from '../cache/cached-branch.ts';
 import { readTensor } from '../device.ts';
-import { type Block, type BlockRunner, type BranchName, type Modulation, runBlock } from '../models/block.ts';
+import { type Block, type BlockRunner, type BranchName, type Modulation, runBranches } from '../models/block.ts';
 
 /** How a branch's output y, before its gate, differs from those of the steps before. Sums over rows, tokens and channels. */
 export interface BranchReading {
@@ -50,15 +49,14 @@ export class BranchMeter {
     let h = tokens.clone();
     try {
       for (const [index, block] of blocks.entries()) {
-        const measured = replaceBranches(block, (branch) =>
-          storedBranch(branch, (raw) => {
-            places.push({ block: index, branch: branch.name });
-            sums.push(tf.keep(this.compare(`${index} ${branch.name}`, raw)));
-          }),
-        );
-        const next = runBlock(measured, h, cond);
+        const asked = block.branches.map(({ name }) => name);
+        const { tokens: next, raw } = runBranches(block, h, cond, { given: new Map(), asked });
         h.dispose();
         h = next;
+        for (const [branch, output] of raw) {
+          places.push({ block: index, branch });
+          sums.push(this.compare(`${index} ${branch}`, output));
+        }
       }
       await this.read(step, places, sums);
       return h;
@@ -74,7 +72,9 @@ export class BranchMeter {
   private compare(key: string, raw: tf.Tensor3D): tf.Tensor1D {
     const past = this.before.get(key) ?? [];
     const sum = (x: tf.Tensor) => tf.sum(tf.abs(x));
-    const sums = tf.stack([sum(raw), ...past.map((earlier) => sum(tf.sub(earlier, raw)))]) as tf.Tensor1D;
+    const sums = tf.tidy(
+      () => tf.stack([sum(raw), ...past.map((earlier) => sum(tf.sub(earlier, raw)))]) as tf.Tensor1D,
+    );
     const kept = [tf.keep(raw), ...past];
     tf.dispose(kept.splice(this.lookahead));
     this.before.set(key, kept);

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { BranchEnds } from '../layers/branch-ends.ts';
 import type { BranchHooks } from '../layers/hooks.ts';
+import { type BlockOutputs, type BranchExchange, type BranchName, NOTHING } from '../ops/block.ts';
 import { joinResidual } from '../ops/layer-norm.ts';
+import { weightedSum } from '../ops/weighted-sum.ts';
 
-export type BranchName = 'self' | 'cross' | 'mlp';
+export type { BlockOutputs, BranchExchange, BranchName };
 
 /** What a block's adaLN makes of the conditioning, once per step. All [N,D]. */
 export interface Modulation {
@@ -39,7 +41,7 @@ export interface Block<C, M extends Modulation = Modulation> {
    * All branches at once: the numbers of `modulation` and `apply` bit for bit, fresh. Undefined where the backend has no op
    * for it. Absent where branches are watched or replaced.
    */
-  whole?(x: tf.Tensor3D, cond: C): tf.Tensor3D | undefined;
+  whole?(x: tf.Tensor3D, cond: C, exchange?: BranchExchange): BlockOutputs | undefined;
 }
 
 /**
@@ -88,12 +90,35 @@ export function plainBranch<M extends Modulation>(name: BranchName, layers: Bran
 
 /** Computes one block, in one op or one tidy. */
 export function runBlock<C, M extends Modulation>(block: Block<C, M>, tokens: tf.Tensor3D, cond: C): tf.Tensor3D {
-  const whole = block.whole?.(tokens, cond);
+  return runBranches(block, tokens, cond, NOTHING).tokens;
+}
+
+/** As runBlock, but for the outputs of branches that it is given, and those that it is asked for. */
+export function runBranches<C, M extends Modulation>(
+  block: Block<C, M>,
+  tokens: tf.Tensor3D,
+  cond: C,
+  exchange: BranchExchange,
+): BlockOutputs {
+  const whole = block.whole?.(tokens, cond, exchange);
   if (whole) return whole;
-  return tf.tidy(() => {
+  const { given, asked } = exchange;
+  const handed: BranchName[] = [];
+  const [last, ...raws] = tf.tidy(() => {
     const mod = block.modulation(cond);
-    return block.branches.reduce((x, branch) => branch.apply(x, mod), tokens.clone()); // [N,T,D]
-  });
+    const kept: tf.Tensor3D[] = [];
+    const out = block.branches.reduce((x, branch) => {
+      const taken = given.get(branch.name);
+      if (taken) return branch.merge(x, weightedSum(taken), mod);
+      if (!asked.includes(branch.name)) return branch.apply(x, mod);
+      const raw = branch.raw(x, mod);
+      handed.push(branch.name);
+      kept.push(raw);
+      return branch.merge(x, raw, mod);
+    }, tokens.clone()); // [N,T,D]
+    return [out, ...kept];
+  }) as [tf.Tensor3D, ...tf.Tensor3D[]];
+  return { tokens: last, raw: new Map(handed.map((name, i) => [name, raws[i] as tf.Tensor3D])) };
 }
 
 /** The default runner: every block, in order. */

@@ -12,7 +12,7 @@ import { Composite } from '../layers/composite.ts';
 import { LabelEmbedder, PatchEmbed, TimestepEmbedder } from '../layers/embedders.ts';
 import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
-import { wholeBlock } from '../ops/block.ts';
+import { type BlockOutputs, type BranchExchange, wholeBlock } from '../ops/block.ts';
 import { positionTable } from '../ops/embeddings.ts';
 import { adaLNVectors, normLinear } from '../ops/linear.ts';
 import { unpatchify } from '../ops/patchify.ts';
@@ -73,11 +73,11 @@ export class DiTBlock extends Composite implements Block<DiTConditioning> {
     return { shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp };
   }
 
-  whole(x: tf.Tensor3D, { c }: DiTConditioning): tf.Tensor3D | undefined {
+  whole(x: tf.Tensor3D, { c }: DiTConditioning, exchange?: BranchExchange): BlockOutputs | undefined {
     const { numHeads, normEps } = this.config;
     const linears = { ...this.attn.operands, ...this.mlp.operands };
     const modulation = { c, adaLN: this.adaLNModulation.operands };
-    return wholeBlock(x, { numHeads, selfEps: NORM_EPS, mlpEps: normEps, modulation, linears }); // [N,T,D]
+    return wholeBlock(x, { numHeads, selfEps: NORM_EPS, mlpEps: normEps, modulation, linears }, exchange); // [N,T,D]
   }
 
   rows({ c }: DiTConditioning, rows: readonly number[]): DiTConditioning {

@@ -7,7 +7,7 @@ import { Composite } from '../layers/composite.ts';
 import { Linear } from '../layers/linear.ts';
 import { Mlp } from '../layers/mlp.ts';
 import { ScaleShiftTable } from '../layers/scale-shift-table.ts';
-import { wholeBlock } from '../ops/block.ts';
+import { type BlockOutputs, type BranchExchange, wholeBlock } from '../ops/block.ts';
 import { normLinear } from '../ops/linear.ts';
 import { gatherRows } from '../ops/rows.ts';
 import { type Block, type Branch, gatedBranch, type Modulation, plainBranch } from './block.ts';
@@ -82,11 +82,11 @@ export class PixArtBlock extends Composite implements Block<PixArtConditioning, 
     return { shiftMsa, scaleMsa, gateMsa, shiftMlp, scaleMlp, gateMlp, caption };
   }
 
-  whole(x: tf.Tensor3D, { t0, caption }: PixArtConditioning): tf.Tensor3D | undefined {
+  whole(x: tf.Tensor3D, { t0, caption }: PixArtConditioning, exchange?: BranchExchange): BlockOutputs | undefined {
     const { numHeads, normEps: eps } = this.config;
     const linears = { ...this.attn.operands, ...this.mlp.operands, cross: this.cross.operands };
     const modulation = { t0, table: this.scaleShiftTable.table };
-    return wholeBlock(x, { numHeads, selfEps: eps, mlpEps: eps, modulation, linears, caption }); // [N,T,D]
+    return wholeBlock(x, { numHeads, selfEps: eps, mlpEps: eps, modulation, linears, caption }, exchange); // [N,T,D]
   }
 
   rows(cond: PixArtConditioning, rows: readonly number[]): PixArtConditioning {

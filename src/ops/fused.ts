@@ -11,6 +11,7 @@ import {
 export type FusedOp =
   | 'DeltaDitLayerNormModulate'
   | 'DeltaDitGateResidual'
+  | 'DeltaDitWeightedSum'
   | 'DeltaDitLinear'
   | 'DeltaDitBlock'
   | 'DeltaDitAdaLN'

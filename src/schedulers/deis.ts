@@ -3,11 +3,11 @@ import { type PredictionType, predictEps } from './model-output.ts';
 import {
   FEW_STEPS,
   levelOfSigma,
+  linearCombination,
   orderAt,
   PastPredictions,
   quadratureWeights,
   solverGrid,
-  weightedSum,
 } from './multistep.ts';
 import { LINEAR_SCHEDULE, type NoiseSchedule } from './noise-schedule.ts';
 import type { ModelOutput, Sampler, StepIndex, Steps, Timestep } from './sampler.ts';
@@ -80,7 +80,7 @@ export class DEISSampler implements Sampler {
     const nodes = used.map((_, k) => Math.log((this.sigmas[index - k] ?? 0) / rho));
     const weights = quadratureWeights(nodes, logMoments(rho, rhoNext, order));
     const [{ signal }, { signal: signalNext }] = [levelOfSigma(rho), levelOfSigma(rhoNext)];
-    return weightedSum([
+    return linearCombination([
       [signalNext / signal, x],
       ...used.map((one, k) => [signalNext * (weights[k] ?? 0), one] as const),
     ]);

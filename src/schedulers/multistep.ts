@@ -1,6 +1,7 @@
 /** What the multistep solvers of the diffusion ODE share: where steps begin and end, and what is kept between them. */
 import * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../errors.ts';
+import { weightedSum } from '../ops/weighted-sum.ts';
 import type { NoiseLevel } from './model-output.ts';
 import { alphasCumprod, type NoiseSchedule } from './noise-schedule.ts';
 import type { StepIndex, Steps, Timestep } from './sampler.ts';
@@ -94,9 +95,13 @@ function timesLinear(polynomial: readonly number[], root: number, scale: number)
   return [...polynomial, 0].map((coefficient, j) => ((polynomial[j - 1] ?? 0) - root * coefficient) / scale);
 }
 
-/** Σ weight·tensor [N,H,W,C]. Runs in the caller's tidy. */
-export function weightedSum(terms: readonly (readonly [weight: number, tensor: tf.Tensor4D])[]): tf.Tensor4D {
-  return terms
-    .map(([weight, tensor]) => tf.mul(tensor, weight) as tf.Tensor4D)
-    .reduce((sum, term) => tf.add(sum, term) as tf.Tensor4D);
+/** Σ weight·tensor [N,H,W,C]. */
+export function linearCombination(terms: readonly [Term, ...Term[]]): tf.Tensor4D {
+  const [[, first], ...others] = terms;
+  return weightedSum({
+    tensors: [first, ...others.map(([, tensor]) => tensor)],
+    weights: terms.map(([weight]) => weight),
+  });
 }
+
+type Term = readonly [weight: number, tensor: tf.Tensor4D];

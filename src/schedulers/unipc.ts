@@ -3,11 +3,11 @@ import { type PredictionType, predictEps, predictXStart } from './model-output.t
 import {
   type FinalSigma,
   levelOfSigma,
+  linearCombination,
   orderAt,
   PastPredictions,
   quadratureWeights,
   solverGrid,
-  weightedSum,
 } from './multistep.ts';
 import { LINEAR_SCHEDULE, type NoiseSchedule } from './noise-schedule.ts';
 import type { ModelOutput, Sampler, StepIndex, Steps, Timestep } from './sampler.ts';
@@ -175,6 +175,6 @@ export class UniPCSampler implements Sampler {
     const scale = solverType === 'bh1' ? linear : first;
     const around = neighbours.map(({ prediction, node, rho }) => [(-scale * rho) / node, prediction] as const);
     const own = around.reduce((sum, [weight]) => sum - weight, -first);
-    return weightedSum([[ratio, x], [own, latest], ...around]);
+    return linearCombination([[ratio, x], [own, latest], ...around]);
   }
 }

@@ -1,12 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { withWeights } from '../../src/checkpoint/archive.ts';
 import type { WeightDtype } from '../../src/checkpoint/hold.ts';
-import { type Block, type Modulation, runBlock } from '../../src/models/block.ts';
+import { type Block, type BranchName, type Modulation, runBlock, runBranches } from '../../src/models/block.ts';
 import { DiT } from '../../src/models/dit.ts';
 import type { DiTConfig } from '../../src/models/dit-config.ts';
 import { PixArt } from '../../src/models/pixart.ts';
 import type { PixArtConditioning, PixArtModulation } from '../../src/models/pixart-block.ts';
 import { PIXART_XL_2, type PixArtConfig } from '../../src/models/pixart-config.ts';
+import type { WeightedTensors } from '../../src/ops/weighted-sum.ts';
 import { expectBitEqual } from '../support/compare.ts';
 import { composed, fusedKernels } from '../support/fused.ts';
 import { byEachInstructionSet } from '../support/fused-agreement.ts';
@@ -96,11 +97,59 @@ async function expectWhole<C, M extends Modulation>(
     branches,
   };
   await expectNoLeak(async () => {
-    const [got, want] = [block.whole?.(x, cond), runBlock(parts, x, cond)];
+    const [got, want] = [block.whole?.(x, cond)?.tokens, runBlock(parts, x, cond)];
     expect(got?.shape).toEqual([n, t, width]);
     await expectBitEqual(got!, want);
     tf.dispose([got!, want]);
   });
+  x.dispose();
+}
+
+/** What is given of branches, and asked of them: each once, the two together, and sums. */
+const EXCHANGES: readonly (readonly [
+  given: Partial<Record<BranchName, readonly number[]>>,
+  asked: readonly BranchName[],
+])[] = [
+  [{}, ['self', 'mlp']],
+  [{ self: [1] }, ['mlp']],
+  [{ mlp: [1] }, ['self']],
+  [{ self: [1], mlp: [1] }, []],
+  [{ self: [3, -3, 1], mlp: [0.5] }, []],
+];
+const OF_CAPTION: typeof EXCHANGES = [
+  [{}, ['self', 'cross', 'mlp']],
+  [{ cross: [2, -1] }, ['self']],
+  [{ self: [1], cross: [1], mlp: [1] }, []],
+  [{ self: [2, -1], cross: [2, -1], mlp: [2, -1] }, []],
+];
+
+/** The block in one op gives what its branches give, with outputs of branches given and asked for. */
+async function expectExchange<C, M extends Modulation>(
+  { block, cond, width }: Case<C, M>,
+  [n, t]: readonly [number, number],
+  exchanges: typeof EXCHANGES,
+) {
+  const x = randomTensor<tf.Tensor3D>([n, t, width], 9);
+  const parts: Block<C, M> = {
+    modulation: (c) => block.modulation(c),
+    rows: (c, rows) => block.rows(c, rows),
+    branches: block.branches,
+  };
+  for (const [weightsOf, asked] of exchanges) {
+    const given = new Map<BranchName, WeightedTensors<tf.Tensor3D>>();
+    for (const [branch, weights] of Object.entries(weightsOf)) {
+      const [first, ...others] = weights.map((_, i) => randomTensor<tf.Tensor3D>([n, t, width], 20 + i));
+      given.set(branch as BranchName, { tensors: [first!, ...others], weights });
+    }
+    await expectNoLeak(async () => {
+      const [got, want] = [block.whole?.(x, cond, { given, asked }), runBranches(parts, x, cond, { given, asked })];
+      await expectBitEqual(got!.tokens, want.tokens);
+      expect([...got!.raw.keys()].sort()).toEqual([...asked].sort());
+      for (const [branch, raw] of want.raw) await expectBitEqual(got!.raw.get(branch)!, raw);
+      tf.dispose([got!.tokens, want.tokens, ...got!.raw.values(), ...want.raw.values()]);
+    });
+    tf.dispose([...given.values()].flatMap(({ tensors }) => [...tensors]));
+  }
   x.dispose();
 }
 
@@ -114,6 +163,12 @@ byEachInstructionSet((isThere) => {
     it.each(TOKENS)('is its branches bit for bit: PixArt, %d × %d tokens', async (n, t) => {
       if (!isThere()) return;
       for (const masked of [0, 6]) await withPixArtBlock(dtype, n, masked, (of) => expectWhole(of, [n, t]));
+    });
+
+    it.each(TOKENS)('takes and gives outputs of branches bit for bit, %d × %d tokens', async (n, t) => {
+      if (!isThere()) return;
+      await withDiTBlock(dtype, n, (of) => expectExchange(of, [n, t], EXCHANGES));
+      await withPixArtBlock(dtype, n, 6, (of) => expectExchange(of, [n, t], OF_CAPTION));
     });
   });
 });
@@ -145,6 +200,16 @@ describe('a block', () => {
       const x = tf.zeros<tf.Rank.R3>([1, 4, 26]);
       expect(() => block.whole?.(x, cond)).toThrow(/block: expected c \[N,D\] and a linear to \[N,6D\]/);
       x.dispose();
+    });
+  });
+
+  it('refuses outputs of branches of another shape than its tokens', async () => {
+    if (fusedKernels().length === 0) return;
+    await withDiTBlock('float32', 1, ({ block, cond }) => {
+      const [x, odd] = [tf.zeros<tf.Rank.R3>([1, 4, 24]), tf.zeros<tf.Rank.R3>([1, 3, 24])];
+      const given = new Map([['mlp', { tensors: [odd], weights: [2] }]] as const);
+      expect(() => block.whole?.(x, cond, { given, asked: [] })).toThrow('block: expected what is given as [N,T,D]');
+      tf.dispose([x, odd]);
     });
   });
 });

@@ -10,6 +10,7 @@ import {
 } from '../../src/ops/group-norm.ts';
 import { gateResidual, layerNormModulate } from '../../src/ops/layer-norm.ts';
 import { keyMask, relativeAttention } from '../../src/ops/relative-attention.ts';
+import { weightedSum } from '../../src/ops/weighted-sum.ts';
 import { expectBitEqual } from '../support/compare.ts';
 import { byEachInstructionSet, expectAgreement } from '../support/fused-agreement.ts';
 import { expectNoLeak } from '../support/memory.ts';
@@ -53,6 +54,14 @@ function agreements(isThere: () => boolean): void {
     const [x, raw] = [randomTensor<tf.Tensor3D>([n, t, d], 1), randomTensor<tf.Tensor3D>([n, t, d], 2)];
     const gate = randomTensor<tf.Tensor2D>([n, d], 3);
     await expectAgreement(() => gateResidual(x, raw, gate));
+  });
+
+  it.each(SIZES)('weightedSum agree on [%d,%d,%d]', async (n, t, d) => {
+    if (!isThere()) return;
+    const [a, b, c] = [1, 2, 3].map((seed) => randomTensor<tf.Tensor3D>([n, t, d], seed));
+    await expectAgreement(() => weightedSum({ tensors: [a!], weights: [-0.5] }));
+    await expectAgreement(() => weightedSum({ tensors: [a!, b!], weights: [2, -1] }));
+    await expectAgreement(() => weightedSum({ tensors: [a!, b!, c!, a!], weights: [1, 0, -3, 0.25] }));
   });
 
   it('geluTanh agree, far out and on a scalar too', async () => {
@@ -187,6 +196,7 @@ function agreements(isThere: () => boolean): void {
     await expectNoLeak(() => {
       expect(() => layerNormModulate(x, wrong, wrong, 1e-6)).toThrow('expected x [N,T,D], shift [N,D] and scale [N,D]');
       expect(() => gateResidual(x, x, wrong)).toThrow('expected x [N,T,D], raw [N,T,D] and gate [N,D]');
+      expect(() => weightedSum({ tensors: [x, kept], weights: [1, 2] })).toThrow('expected tensors of one shape');
       expect(() => selfAttention(x, 3)).toThrow('expected qkv [N,T,3D] with D a multiple of the number of heads');
       expect(() => crossAttention(x, x, 2)).toThrow('expected q [N,T,D] and kv [N,S,2D]');
       expect(() => multiHeadAttention(x, x, x, 5)).toThrow('expected q [N,T,D], k [N,S,D] and v [N,S,D]');

@@ -8,6 +8,7 @@ import { linear } from '../../src/ops/linear.ts';
 import { patchify, unpatchify } from '../../src/ops/patchify.ts';
 import { keyMask, relativeAttention, relativeBuckets } from '../../src/ops/relative-attention.ts';
 import { rmsNorm } from '../../src/ops/rms-norm.ts';
+import { weightedSum } from '../../src/ops/weighted-sum.ts';
 import { expectNoLeak } from '../support/memory.ts';
 
 /** Shapes of the tensors that the ops below borrow. */
@@ -51,6 +52,8 @@ const OPS: Record<string, (inputs: Inputs) => tf.Tensor> = {
   modulate: ({ tokens, perSample }) => modulate(tokens, perSample, perSample),
   layerNormModulate: ({ tokens, perSample }) => layerNormModulate(tokens, perSample, perSample, 1e-6),
   gateResidual: ({ tokens, perSample }) => gateResidual(tokens, tokens, perSample),
+  weightedSum: ({ tokens }) => weightedSum({ tensors: [tokens, tokens], weights: [2, -1] }),
+  'weightedSum of one': ({ tokens }) => weightedSum({ tensors: [tokens], weights: [1] }),
   linear: ({ tokens, kernel }) => linear(tokens, { kernel, dtype: 'float32' }),
   rmsNorm: ({ image, perChannel }) =>
     tf.tidy(() => rmsNorm(tf.reshape(image, [2, 16, 6]) as tf.Tensor3D, perChannel, 1e-6)),

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { isLinear, type Predictor, type Snapshot, weightedSum } from '../../src/cache/predictors/predictor.ts';
+import { isLinear, type Predictor, type Snapshot, weightedTensors } from '../../src/cache/predictors/predictor.ts';
+import { weightedSum } from '../../src/ops/weighted-sum.ts';
 
 /** What the authors' code predicted; written by test/fixtures/make_predictors.py. */
 export interface PredictionCase {
@@ -29,7 +30,7 @@ export function readPredictions(): Predictions {
 export async function predictWith(predictor: Predictor, past: readonly Snapshot[], at: number): Promise<tf.Tensor> {
   if (!isLinear(predictor)) return predictor.predict(past, at);
   const steps = past.map(({ step }) => step);
-  return weightedSum(past, predictor.weights(steps, at));
+  return weightedSum(weightedTensors(past, predictor.weights(steps, at)));
 }
 
 /** The prediction of a linear predictor for a function of the step. */

@@ -50,6 +50,10 @@ const KERNELS: Readonly<Partial<Record<FusedOp, Kernel>>> = {
   DeltaDitConvert: (call) => op('DeltaDitConvert', call, ['x'], elementTypes(call)),
   DeltaDitConvertInto: (call) => op('DeltaDitConvertInto', call, ['whole', 'x', 'at'], elementTypes(call)),
   DeltaDitAllocate: (call) => op('DeltaDitAllocate', call, ['words']),
+  DeltaDitWeightedSum: ({ backend, inputs }) => {
+    const list = Object.values(inputs);
+    return backend.executeSingleOutput('DeltaDitWeightedSum', [length(backend, 'N', list.length)], list);
+  },
   DeltaDitGelu: (call) => op('DeltaDitGelu', call, ['x']),
   DeltaDitLinear: linear,
   DeltaDitBlock: block,
@@ -96,11 +100,15 @@ function linear(call: Call): Tensor {
   return listOp('DeltaDitLinear', call, ['x', 'kernel'], LINEAR_INPUTS, attributes);
 }
 
-/** A whole block: its inputs as one list, in the order in which the seat names them. */
-function block(call: Call): Tensor {
+const BRANCHES = ['self', 'cross', 'mlp'] as const;
+
+/** A whole block: its inputs as one list, in the order in which the seat names them; its tokens, then what is asked for. */
+function block(call: Call): Tensor[] {
   const { backend, inputs, attrs } = call;
-  const { TF_ATTR_FLOAT, TF_ATTR_INT } = backend.binding;
+  const { TF_ATTR_FLOAT } = backend.binding;
   const list = Object.values(inputs);
+  const asked = BRANCHES.filter((name) => attrs[`${name}Asked`]);
+  const given = BRANCHES.filter((name) => attrs[`${name}Parts`]);
   const attributes: OpAttribute[] = [
     ...bfloat16(call),
     count(call, 'num_heads', 'numHeads'),
@@ -109,9 +117,13 @@ function block(call: Call): Tensor {
     ...(inputs.table ? [yes(call, 'single')] : []),
     ...(inputs.caption ? [yes(call, 'cross')] : []),
     ...(inputs.captionBias ? [yes(call, 'caption_bias')] : []),
-    { name: 'N', type: TF_ATTR_INT, value: list.length },
+    ...asked.map((name) => yes(call, `${name}_asked`)),
+    ...given.map((name) => count(call, `${name}_parts`, `${name}Parts`)),
+    ...(inputs.weights ? [yes(call, 'weighted')] : []),
+    length(backend, 'N', list.length),
+    length(backend, 'M', 1 + asked.length),
   ];
-  return backend.executeSingleOutput('DeltaDitBlock', attributes, list);
+  return backend.executeMultipleOutputs('DeltaDitBlock', attributes, list, 1 + asked.length);
 }
 
 /** The same of an attention, beside its projections. */
@@ -134,9 +146,13 @@ function listOp(
   const { backend, inputs } = call;
   const present = Object.entries(groups).filter(([, group]) => group.every((input) => inputs[input]));
   const list = given(inputs, [...names, ...present.flatMap(([, group]) => group)]);
-  const length = { name: 'N', type: backend.binding.TF_ATTR_INT, value: list.length };
   const told = present.map(([group]) => yes(call, group));
-  return backend.executeSingleOutput(name, [...attributes, ...told, length], list);
+  return backend.executeSingleOutput(name, [...attributes, ...told, length(backend, 'N', list.length)], list);
+}
+
+/** Of a list among an op's inputs or outputs. */
+function length({ binding }: NodeBackend, name: 'N' | 'M', value: number): OpAttribute {
+  return { name, type: binding.TF_ATTR_INT, value };
 }
 
 function yes({ backend }: Call, name: string): OpAttribute {

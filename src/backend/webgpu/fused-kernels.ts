@@ -9,11 +9,13 @@ import { groupMomentsKernel, normaliseGroupsKernel } from './group-norm.ts';
 import type { Kernel } from './kernel.ts';
 import { layerNormModulateKernel } from './layer-norm.ts';
 import { adaLNKernel, linearKernel } from './linear.ts';
+import { weightedSumKernel } from './weighted-sum.ts';
 
 /** What stands behind seats in src/ops: shaders of ours. */
 const KERNELS: Readonly<Partial<Record<FusedOp, Kernel>>> = {
   DeltaDitLayerNormModulate: layerNormModulateKernel,
   DeltaDitGateResidual: gateResidualKernel,
+  DeltaDitWeightedSum: weightedSumKernel,
   DeltaDitLinear: linearKernel,
   DeltaDitAdaLN: adaLNKernel,
   DeltaDitGelu: geluKernel,

@@ -1,5 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core';
+import type * as tf from '@tensorflow/tfjs-core';
 import { OptionError } from '../../errors.ts';
+import type { WeightedTensors } from '../../ops/weighted-sum.ts';
 import type { AffineCorrection } from './affine.ts';
 import type { ChebyshevOptions } from './chebyshev.ts';
 
@@ -16,7 +17,7 @@ export interface Snapshot<T extends tf.Tensor = tf.Tensor> {
   readonly tensor: T;
 }
 
-/** A fixed combination of stored tensors: whoever stores them sums them in one pass, `weightedSum`. */
+/** A fixed combination of stored tensors, `weightedTensors`: whoever takes it sums them in one pass. */
 export interface LinearPredictor {
   /** Shown in reports, as `parsePredictor` reads it. */
   readonly name: string;
@@ -56,27 +57,20 @@ export function isLinear(predictor: Predictor): predictor is LinearPredictor {
 }
 
 /**
- * Σ wᵢ·tensorᵢ as a fresh tensor, in one pass over the snapshots. A weight of 0 costs nothing; a single weight of 1
- * gives the tensor's own values, bit for bit.
+ * Σ wᵢ·tensorᵢ of snapshots, those of weight 0 left out.
  * @param past [N,…] of one shape, borrowed
  * @param weights one for each of `past`
  * @throws OptionError when their numbers differ or no snapshot is given.
  */
-export function weightedSum(past: readonly Snapshot[], weights: readonly number[]): tf.Tensor {
+export function weightedTensors(past: readonly Snapshot[], weights: readonly number[]): WeightedTensors {
   const [newest] = past;
   if (newest === undefined || past.length !== weights.length) {
     throw new OptionError(
       `predictor: expected one weight for each snapshot, at least one; got ${weights.length} for ${past.length}; mend the predictor's weights()`,
     );
   }
-  return tf.tidy(() => {
-    let sum: tf.Tensor | undefined;
-    for (const [index, { tensor }] of past.entries()) {
-      const weight = weights[index];
-      if (weight === undefined || weight === 0) continue;
-      const part = weight === 1 ? tensor : tf.mul(tensor, weight);
-      sum = sum === undefined ? part.clone() : tf.add(sum, part);
-    }
-    return sum ?? tf.zerosLike(newest.tensor);
-  });
+  const weighted = past.flatMap(({ tensor }, i) => (weights[i] ? [{ tensor, weight: weights[i] }] : []));
+  const [first, ...others] = weighted.map(({ tensor }) => tensor);
+  if (!first) return { tensors: [newest.tensor], weights: [0] };
+  return { tensors: [first, ...others], weights: weighted.map(({ weight }) => weight) };
 }

@@ -3,6 +3,7 @@ import { loadFusedShaders } from '../../../src/backend/webgpu/fused-kernels.ts';
 import { geluTanh } from '../../../src/ops/activations.ts';
 import { groupMoments, groupNorm, groupNormSilu, normaliseGroups } from '../../../src/ops/group-norm.ts';
 import { gateResidual, layerNormModulate } from '../../../src/ops/layer-norm.ts';
+import { weightedSum } from '../../../src/ops/weighted-sum.ts';
 import { expectBitEqual } from '../../support/compare.ts';
 import { fusedKernels } from '../../support/fused.ts';
 import { expectAgreement } from '../../support/fused-agreement.ts';
@@ -48,6 +49,21 @@ describe('the composition and the shader', () => {
     const [x, raw] = [randomTensor<tf.Tensor3D>([n, t, d], 1), randomTensor<tf.Tensor3D>([n, t, d], 2)];
     const gate = randomTensor<tf.Tensor2D>([n, d], 3);
     await expectAgreement(() => gateResidual(x, raw, gate));
+  });
+
+  it.each(SIZES)('weightedSum agree on [%d,%d,%d]', async (n, t, d) => {
+    const parts = [1, 2, 3, 4, 5, 6].map((seed) => randomTensor<tf.Tensor3D>([n, t, d], seed));
+    const [a, b, c] = parts as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D];
+    await expectAgreement(() => weightedSum({ tensors: [a], weights: [-0.5] }));
+    await expectAgreement(() => weightedSum({ tensors: [a, b, c], weights: [2, 0, -1] }));
+    const weights = [6, -15, 20, -15, 6, -1];
+    await expectAgreement(() => weightedSum({ tensors: [a, ...parts.slice(1)], weights }));
+    // more than a shader is sure to take
+    const many = {
+      tensors: [a, ...parts, ...parts, ...parts] as const,
+      weights: [2, ...weights, ...weights, ...weights],
+    };
+    await expectAgreement(() => weightedSum(many));
   });
 
   it('geluTanh agree, far out, on a scalar, and on more than 65,535 workgroups', async () => {

@@ -8,6 +8,7 @@
 #include "linear.h"
 #include "ops.h"
 #include "scratch.h"
+#include "tokens.h"
 
 namespace delta_dit {
 
@@ -16,15 +17,23 @@ namespace {
 // Of adaLN, in the order of DiT's models.py.
 enum Vector { kShiftMsa, kScaleMsa, kGateMsa, kShiftMlp, kScaleMlp, kGateMlp, kVectors };
 
+enum Branch { kSelf, kCross, kMlp, kBranches };
+
 struct Settings {
   size_t heads;
+  int64_t parts[kBranches];  // of what is given of a branch; 0 where it is computed
+  bool asked[kBranches], weighted;
   bool single, cross, caption_bias, bfloat16;
   float self_eps, mlp_eps;
 };
 
 void* create_block(TF_OpKernelConstruction* construction) {
   const auto is = [&](const char* name) { return bool_attribute(construction, name); };
-  return new Settings{static_cast<size_t>(int_attribute(construction, "num_heads")),
+  const auto count = [&](const char* name) { return int_attribute(construction, name); };
+  return new Settings{static_cast<size_t>(count("num_heads")),
+                      {count("self_parts"), count("cross_parts"), count("mlp_parts")},
+                      {is("self_asked"), is("cross_asked"), is("mlp_asked")},
+                      is("weighted"),
                       is("single"),
                       is("cross"),
                       is("caption_bias"),
@@ -92,16 +101,49 @@ void add_table(const Tensor& shared, const Tensor& table, size_t samples, size_t
   }
 }
 
+// Of a branch before its gate, [N,T,D]: what is given of it instead of computing it, and where it goes if it is asked for.
+struct Raw {
+  // `weights` moves on behind those of this branch; null where tensors are given as they are.
+  Raw(Call& call, const Settings& has, Branch branch, const Tensor& x, int& input, const float*& weights, int& output)
+      : count(has.parts[branch]), weights(weights), asked(has.asked[branch] ? call.output_like(output++, x) : nullptr) {
+    if (!call.require(count <= (weights ? kMostParts : 1) && (count == 0 || !has.asked[branch]),
+                      "block: expected at most 32 tensors of a branch, or one without a weight, and nothing asked of it")) {
+      return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+      const Tensor part(call.input(input++));
+      if (!call.require(part.has_shape({x.dim(0), x.dim(1), x.dim(2)}), "block: expected what is given as [N,T,D]")) return;
+      parts[i] = part.data();  // the call keeps its inputs
+    }
+    if (weights) weights += count;
+    is_right = !has.asked[branch] || asked.data();
+  }
+
+  // In `room` where it must be summed up.
+  const float* given(size_t size, float* room) const {
+    if (!weights) return parts[0];
+    weighted_sum(parts, weights, static_cast<size_t>(count), size, room);
+    return room;
+  }
+
+  const int64_t count;
+  const float* const weights;
+  const Tensor asked;
+  const float* parts[kMostParts];
+  bool is_right = false;
+};
+
 void block(void* settings, TF_OpKernelContext* context) {
   const Settings& has = *static_cast<Settings*>(settings);
   Call call(context);
   int next = 2;
   const Tensor x(call.input(0)), c(call.input(1));
   const Tensor table(has.single ? call.input(next++) : nullptr);
-  const Weights modulation(call, next, !has.single, has.bfloat16), qkv(call, next, true, has.bfloat16),
-      proj(call, next, true, has.bfloat16), fc1(call, next, true, has.bfloat16), fc2(call, next, true, has.bfloat16),
-      q(call, next, has.cross, has.bfloat16), kv(call, next, has.cross, has.bfloat16),
-      cross_proj(call, next, has.cross, has.bfloat16);
+  const bool self_runs = has.parts[kSelf] == 0, mlp_runs = has.parts[kMlp] == 0;
+  const Weights modulation(call, next, !has.single, has.bfloat16), qkv(call, next, self_runs, has.bfloat16),
+      proj(call, next, self_runs, has.bfloat16), fc1(call, next, mlp_runs, has.bfloat16),
+      fc2(call, next, mlp_runs, has.bfloat16), q(call, next, has.cross, has.bfloat16),
+      kv(call, next, has.cross, has.bfloat16), cross_proj(call, next, has.cross, has.bfloat16);
   const Tensor caption(has.cross ? call.input(next++) : nullptr);
   const Tensor caption_bias(has.caption_bias ? call.input(next++) : nullptr);
 
@@ -113,8 +155,9 @@ void block(void* settings, TF_OpKernelContext* context) {
                     "block: expected c [N,D] and a linear to [N,6D], or a modulation [N,6D] and a table [6,D]")) {
     return;
   }
-  const size_t inner = fc1.width(), wide = inner > 3 * width ? inner : 3 * width;
-  if (!call.require(qkv.are(width, 3 * width) && proj.are(width, width) && fc1.are(width, inner) && fc2.are(inner, width),
+  const size_t inner = mlp_runs ? fc1.width() : 0, wide = inner > 3 * width ? inner : 3 * width;
+  if (!call.require((!self_runs || (qkv.are(width, 3 * width) && proj.are(width, width))) &&
+                        (!mlp_runs || (fc1.are(width, inner) && fc2.are(inner, width))),
                     "block: expected linears [D,3D], [D,D], [D,inner] and [inner,D]")) {
     return;
   }
@@ -126,8 +169,15 @@ void block(void* settings, TF_OpKernelContext* context) {
                     "block: expected a caption bias [N,1,1,L]")) {
     return;
   }
-  const Tensor out(call.output_like(0, x));
-  if (!out.data() || rows == 0) return;
+  const size_t given = static_cast<size_t>(has.parts[kSelf] + has.parts[kCross] + has.parts[kMlp]);
+  const Tensor weights(has.weighted ? call.input(next++) : nullptr);
+  if (!call.require(!has.weighted || weights.has_shape({given}), "block: expected a weight for each tensor given")) return;
+  int output = 0;
+  const float* weight = weights.data();
+  const Tensor out(call.output_like(output++, x));
+  const Raw self(call, has, kSelf, x, next, weight, output), between(call, has, kCross, x, next, weight, output),
+      mlp(call, has, kMlp, x, next, weight, output);
+  if (!self.is_right || !between.is_right || !mlp.is_right || !out.data() || rows == 0) return;
 
   const Between at(samples, rows, width, wide, samples * words);
   const auto vector = [&](Vector which) { return at.vectors + which * samples * width; };
@@ -136,41 +186,60 @@ void block(void* settings, TF_OpKernelContext* context) {
   } else {
     modulation_vectors(modulation.product(samples, 1, nullptr), c.data(), samples, kVectors, at.vectors);
   }
-  const auto add_to = [&](const float* residual, const float* gate, Product p, const float* y) {
-    p.residual = residual;
-    p.gate = gate;
+  // A branch's last linear, of y; then h + gate * that.
+  const auto end = [&](const Raw& raw, const float* h, const float* gate, const Weights& last, const float* y, float* to) {
+    Product p = last.product(rows, tokens, raw.asked.get() ? raw.asked.data() : to);
+    if (!raw.asked.get()) p.residual = h, p.gate = gate;
     multiply(p, {}, y);
+    if (raw.asked.get()) join_residual(h, raw.asked.data(), gate, samples, tokens, width, to);
   };
 
-  multiply(qkv.product(rows, tokens, at.inner), {vector(kShiftMsa), vector(kScaleMsa), tokens, 0, has.self_eps}, x.data());
-  attend(self_projections(at.inner, samples, tokens, width, has.heads, at.heads));
-  add_to(x.data(), vector(kGateMsa), proj.product(rows, tokens, at.after_self), at.heads);
+  const size_t size = rows * width;
+  const float* h = x.data();
+  if (!self_runs) {
+    join_residual(h, self.given(size, at.heads), vector(kGateMsa), samples, tokens, width, at.after_self);
+  } else {
+    multiply(qkv.product(rows, tokens, at.inner), {vector(kShiftMsa), vector(kScaleMsa), tokens, 0, has.self_eps}, h);
+    attend(self_projections(at.inner, samples, tokens, width, has.heads, at.heads));
+    end(self, h, vector(kGateMsa), proj, at.heads, at.after_self);
+  }
+  h = at.after_self;
 
-  const float* h = at.after_self;
-  if (has.cross) {
+  if (between.count > 0) {
+    join_residual(h, between.given(size, at.heads), nullptr, samples, tokens, width, at.after_cross);
+    h = at.after_cross;
+  } else if (has.cross) {
     multiply(q.product(rows, tokens, at.inner), {}, h);
     multiply(kv.product(samples * words, words, at.caption), {}, caption.data());
     attend(cross_projections(at.inner, at.caption, caption_bias.data(), samples, tokens, words, width, has.heads, at.heads));
-    add_to(h, nullptr, cross_proj.product(rows, tokens, at.after_cross), at.heads);
+    end(between, h, nullptr, cross_proj, at.heads, at.after_cross);
     h = at.after_cross;
   }
 
-  Product widen = fc1.product(rows, tokens, at.inner);
-  widen.gelu = true;
-  multiply(widen, {vector(kShiftMlp), vector(kScaleMlp), tokens, 0, has.mlp_eps}, h);
-  add_to(h, vector(kGateMlp), fc2.product(rows, tokens, out.data()), at.inner);
+  if (!mlp_runs) {
+    join_residual(h, mlp.given(size, at.heads), vector(kGateMlp), samples, tokens, width, out.data());
+  } else {
+    Product widen = fc1.product(rows, tokens, at.inner);
+    widen.gelu = true;
+    multiply(widen, {vector(kShiftMlp), vector(kScaleMlp), tokens, 0, has.mlp_eps}, h);
+    end(mlp, h, vector(kGateMlp), fc2, at.inner, out.data());
+  }
 }
 
 }  // namespace
 
 bool register_block_ops(const Status& status) {
   // The inputs: x, c, then the table or the modulation's linear, qkv, proj, fc1, fc2, then q, kv, proj, the caption, its
-  // bias, as the attributes say. A linear is its kernel and its bias.
+  // bias, of the branches that are computed; the weights of all that is given of the others, and these tensors. A linear is
+  // its kernel and its bias. The outputs: the tokens, then what is asked of branches.
   return register_op({"DeltaDitBlock",
                       {"inputs: N * float"},
-                      {"out: float"},
-                      {"N: int", "num_heads: int", "self_eps: float", "mlp_eps: float", "single: bool = false",
-                       "cross: bool = false", "caption_bias: bool = false", "is_bfloat16: bool = false"},
+                      {"outputs: M * float"},
+                      {"N: int", "M: int", "num_heads: int", "self_eps: float", "mlp_eps: float", "self_parts: int = 0",
+                       "cross_parts: int = 0", "mlp_parts: int = 0", "self_asked: bool = false",
+                       "cross_asked: bool = false", "mlp_asked: bool = false", "weighted: bool = false",
+                       "single: bool = false", "cross: bool = false", "caption_bias: bool = false",
+                       "is_bfloat16: bool = false"},
                       create_block,
                       block,
                       destroy_block},

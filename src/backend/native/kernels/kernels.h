@@ -88,8 +88,10 @@ struct Kernels {
   // Tanh approximation.
   void (*gelu)(Rows rows, const float* x, float* out);
   void (*silu)(Rows rows, const float* x, float* out);
-  // x + gate * raw, the gate per sample.
+  // x + gate * raw, the gate per sample; x + raw where gate is null.
   void (*gate_residual)(Rows rows, const float* x, const float* raw, const float* gate, size_t tokens, float* out);
+  // Of elements `first` … `end` - 1: the sum of weights[i] * parts[i], in their order.
+  void (*weighted_sum)(const float* const* parts, const float* weights, size_t count, size_t first, size_t end, float* out);
 
   // Rows and columns that a product takes at a time; where tiles are cut.
   size_t height, panel;

@@ -31,6 +31,7 @@ const Kernels kAmxKernels = {
     amx::gelu,
     amx::silu,
     amx::gate_residual,
+    amx::weighted_sum,
     amx::kTileRows,
     amx::kTilePanel,
     amx::pack_tiles,

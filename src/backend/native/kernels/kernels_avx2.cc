@@ -27,6 +27,7 @@ const Kernels kAvx2Kernels = {
     avx2::gelu,
     avx2::silu,
     avx2::gate_residual,
+    avx2::weighted_sum,
     avx2::kRows,
     avx2::kPanel,
     avx2::pack_rows,

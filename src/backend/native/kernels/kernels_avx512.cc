@@ -27,6 +27,7 @@ const Kernels kAvx512Kernels = {
     avx512::gelu,
     avx512::silu,
     avx512::gate_residual,
+    avx512::weighted_sum,
     avx512::kRows,
     avx512::kPanel,
     avx512::pack_rows,

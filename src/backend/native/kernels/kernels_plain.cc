@@ -23,6 +23,7 @@ const Kernels kPlainKernels = {
     plain::gelu,
     plain::silu,
     plain::gate_residual,
+    plain::weighted_sum,
     plain::kRows,
     plain::kPanel,
     plain::pack_rows,

@@ -1,4 +1,6 @@
 // Ops on tokens [N,T,D] between linears.
+#include "tokens.h"
+
 #include "kernels.h"
 #include "ops.h"
 #include "threads.h"
@@ -51,8 +53,15 @@ void gate_residual(void*, TF_OpKernelContext* context) {
   }
   const Tensor out(call.output_like(0, x));
   if (!out.data()) return;
-  for_rows(samples * tokens, width, [&](Rows rows) {
-    kernels().gate_residual(rows, x.data(), raw.data(), gate.data(), tokens, out.data());
+  join_residual(x.data(), raw.data(), gate.data(), samples, tokens, width, out.data());
+}
+
+// Calls work(first, end) for parts of `size` elements, in parallel.
+template <typename Work>
+void for_elements(size_t size, const Work& work) {
+  parallel((size + kTaskFloats - 1) / kTaskFloats, [&](size_t task) {
+    const size_t first = task * kTaskFloats;
+    work(first, first + kTaskFloats < size ? first + kTaskFloats : size);
   });
 }
 
@@ -61,16 +70,41 @@ void gelu(void*, TF_OpKernelContext* context) {
   const Tensor x(call.input(0));
   const Tensor out(call.output_like(0, x));
   if (!out.data()) return;
-  // A row as wide as a task: the elements do not care.
-  const size_t size = x.size(), tasks = (size + kTaskFloats - 1) / kTaskFloats;
-  parallel(tasks, [&](size_t task) {
-    const size_t first = task * kTaskFloats, left = size - first;
-    const Rows row{0, 1, left < kTaskFloats ? left : kTaskFloats};
-    kernels().gelu(row, x.data() + first, out.data() + first);
+  for_elements(x.size(), [&](size_t first, size_t end) {
+    kernels().gelu(Rows{0, 1, end - first}, x.data() + first, out.data() + first);
   });
 }
 
+void weighted_sum_op(void*, TF_OpKernelContext* context) {
+  Call call(context);
+  const int count = call.num_inputs() - 1;
+  if (!call.require(count >= 1 && count <= kMostParts, "weightedSum: expected 1 to 32 tensors")) return;
+  const Tensor weights(call.input(0)), first_part(call.input(1));
+  if (!call.require(weights.has_shape({static_cast<size_t>(count)}), "weightedSum: expected a weight for each tensor")) {
+    return;
+  }
+  const Tensor out(call.output_like(0, first_part));
+  if (!out.data()) return;
+  const float* parts[kMostParts];
+  for (int i = 0; i < count; i++) {
+    const Tensor part(call.input(1 + i));
+    if (!call.require(part.size() == first_part.size(), "weightedSum: expected tensors of one shape")) return;
+    parts[i] = part.data();  // the call keeps its inputs
+  }
+  weighted_sum(parts, weights.data(), static_cast<size_t>(count), first_part.size(), out.data());
+}
+
 }  // namespace
+
+void weighted_sum(const float* const* parts, const float* weights, size_t count, size_t size, float* out) {
+  for_elements(size, [&](size_t first, size_t end) { kernels().weighted_sum(parts, weights, count, first, end, out); });
+}
+
+void join_residual(const float* x, const float* raw, const float* gate, size_t samples, size_t tokens, size_t width,
+                   float* out) {
+  for_rows(samples * tokens, width,
+           [&](Rows rows) { kernels().gate_residual(rows, x, raw, gate, tokens, out); });
+}
 
 bool register_token_ops(const Status& status) {
   return register_op({"DeltaDitLayerNormModulate",
@@ -89,7 +123,16 @@ bool register_token_ops(const Status& status) {
                       gate_residual,
                       nullptr},
                      status) &&
-         register_op({"DeltaDitGelu", {"x: float"}, {"out: float"}, {}, nullptr, gelu, nullptr}, status);
+         register_op({"DeltaDitGelu", {"x: float"}, {"out: float"}, {}, nullptr, gelu, nullptr}, status) &&
+         // The inputs: weights [N - 1], then as many tensors of one shape.
+         register_op({"DeltaDitWeightedSum",
+                      {"inputs: N * float"},
+                      {"out: float"},
+                      {"N: int"},
+                      nullptr,
+                      weighted_sum_op,
+                      nullptr},
+                     status);
 }
 
 }  // namespace delta_dit

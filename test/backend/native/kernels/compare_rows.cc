@@ -84,6 +84,14 @@ void compare_row_kernels(Comparison& comparison) {
   compare(comparison, "gate_residual", [](const Kernels& k, const Matrices& m, Rows rows, float* out) {
     k.gate_residual(rows, m.x.data(), m.raw.data(), m.per_sample.data(), kTokens, out);
   });
+  compare(comparison, "gate_residual without a gate", [](const Kernels& k, const Matrices& m, Rows rows, float* out) {
+    k.gate_residual(rows, m.x.data(), m.raw.data(), nullptr, kTokens, out);
+  });
+  compare(comparison, "weighted_sum", [](const Kernels& k, const Matrices& m, Rows rows, float* out) {
+    const float* parts[] = {m.x.data(), m.raw.data(), m.x.data()};
+    const float weights[] = {0.5f, -2, 0.25f};
+    k.weighted_sum(parts, weights, 3, rows.first * rows.width, rows.end * rows.width, out);
+  });
   compare(comparison, "column_moments: mean", [](const Kernels& k, const Matrices& m, Rows rows, float* out) {
     const Floats squares(rows.width);
     k.column_moments(rows, m.x.data(), out + rows.first * rows.width, squares.data());
