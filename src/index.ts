@@ -211,6 +211,7 @@ export type {
   TensorPredictor,
 } from './cache/predictors/predictor.ts';
 export { type BlockDelta, type RecordedBlock, recordDeltas, reportDeltas } from './cache/record-deltas.ts';
+export type { Halves } from './cache/row-change.ts';
 export type { CacheCounts, RunCache } from './cache/run-cache.ts';
 export { type Site, type Span, siteKey, spanSite } from './cache/site.ts';
 export {

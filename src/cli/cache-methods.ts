@@ -75,8 +75,17 @@ const SPAN = { interval: number, cachedBlocks: number, offset: number, predictor
 const PAB_ATTENTION = { selfRange: number, crossRange: number, minTimestep: number, maxTimestep: number };
 const PAB_MLP = { mlpTimesteps: numbers, mlpSkip: number, mlpBlocks: numbers };
 
-const DB_CACHE = { threshold: number, firstBlocks: number, lastBlocks: number, warmUpSteps: number, predictor };
-const DB_PRUNE = { threshold: number, firstBlocks: number, lastBlocks: number, warmUpSteps: number };
+/** Of a method that decides by rows. */
+const HALVES = { halves: oneOf('apart', 'together') };
+const DB_CACHE = {
+  threshold: number,
+  firstBlocks: number,
+  lastBlocks: number,
+  warmUpSteps: number,
+  predictor,
+  ...HALVES,
+};
+const DB_PRUNE = { threshold: number, firstBlocks: number, lastBlocks: number, warmUpSteps: number, ...HALVES };
 const DB_PRUNE_TUNING = { alwaysComputed: numbers, tunesItself: yesOrNo, relaxation: number, maxThreshold: number };
 const SPECA = { order: number, baseThreshold: number, decay: number, warmUpSteps: number };
 const codebook = oneOf(...(Object.keys(ADA_CACHE_CODEBOOKS) as CodebookName[]));
@@ -99,11 +108,11 @@ export const METHODS: ReadonlyMap<string, NamedMethod> = new Map([
   ['fora', method(fora, { interval: number, predictor, branches })],
   ['taylorseer', method(taylorSeer, { interval: number, order: number, warmUp: number, predictor })],
   ['pab', method(pyramidAttentionBroadcast, { ...PAB_ATTENTION, ...PAB_MLP })],
-  ['teacache', method(teaCache, { threshold: number, coefficients: numbers })],
-  ['first-block-cache', method(firstBlockCache, { threshold: number, warmUpSteps: number, predictor })],
+  ['teacache', method(teaCache, { threshold: number, coefficients: numbers, ...HALVES })],
+  ['first-block-cache', method(firstBlockCache, { threshold: number, warmUpSteps: number, predictor, ...HALVES })],
   ['dbcache', method(dbCache, { ...DB_CACHE, maxCachedSteps: number, maxConsecutive: number })],
   ['dbprune', method(dbPrune, { ...DB_PRUNE, ...DB_PRUNE_TUNING })],
   ['easycache', method(easyCache, { threshold: number, warmUpSteps: number })],
-  ['adacache', method(adaCache, { codebook, watchedBlock: number })],
-  ['speca', method(speCa, { ...SPECA, minPredictions: number, maxPredictions: number })],
+  ['adacache', method(adaCache, { codebook, watchedBlock: number, ...HALVES })],
+  ['speca', method(speCa, { ...SPECA, ...HALVES, minPredictions: number, maxPredictions: number })],
 ]);

@@ -54,13 +54,13 @@ export const policyCases = (): Readonly<Record<string, PolicyCase>> => ({
   forecast: { active: forecast(), idle: forecast({ interval: 1 }) },
   teacache: {
     active: teaCache({ threshold: 0.025 }),
-    bold: teaCache({ threshold: 1 }),
+    bold: teaCache({ threshold: 1, halves: 'together' }),
     idle: teaCache({ threshold: 0 }),
     keeps: () => 2,
   },
   'first-block-cache': {
     active: firstBlockCache({ threshold: 0.1 }),
-    bold: firstBlockCache({ threshold: 1.2 }),
+    bold: firstBlockCache({ threshold: 1.2, halves: 'together' }),
     idle: firstBlockCache({ threshold: 0 }),
     keeps: () => 2,
   },
@@ -78,7 +78,7 @@ export const policyCases = (): Readonly<Record<string, PolicyCase>> => ({
   },
   dbprune: {
     active: dbPrune({ threshold: 0.1, firstBlocks: 1, warmUpSteps: 2 }),
-    bold: dbPrune({ threshold: 1, firstBlocks: 1, warmUpSteps: 1, tunesItself: true }),
+    bold: dbPrune({ threshold: 1, firstBlocks: 1, warmUpSteps: 1, tunesItself: true, halves: 'together' }),
     idle: dbPrune({ threshold: 0, firstBlocks: 1, warmUpSteps: 0 }),
     keeps: ({ depth }) => 2 * (depth - 1),
   },
@@ -90,7 +90,7 @@ export const policyCases = (): Readonly<Record<string, PolicyCase>> => ({
   },
   adacache: {
     active: adaCache(),
-    bold: adaCache({ codebook: [{ below: 10, steps: 2 }], watchedBlock: 0 }),
+    bold: adaCache({ codebook: [{ below: 10, steps: 2 }], watchedBlock: 0, halves: 'together' }),
     idle: adaCache({ codebook: [{ below: 1, steps: 1 }] }),
     keeps: () => 2,
   },

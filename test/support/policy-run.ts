@@ -38,6 +38,9 @@ export interface PolicyRun {
   readonly counts: CacheCounts;
 }
 
+/** Above 1: the rows of the model are two halves. */
+const GUIDANCE = 4;
+
 /** A whole sampling run under a method, or under none. Everything is freed, also when it fails. */
 export async function runPolicy(
   subject: Subject,
@@ -46,7 +49,7 @@ export async function runPolicy(
 ): Promise<PolicyRun> {
   const { latentShape } = subject;
   const sampler = createSampler(name, { numInferenceSteps: steps });
-  const cache = startedCache(subject, policy, name, sampler.timesteps);
+  const cache = startedCache(subject, policy, name, sampler.timesteps, GUIDANCE);
   const latents: Float32Array[] = [];
   try {
     const done = await sample({

@@ -4,7 +4,7 @@ import { OptionError } from '../../errors.ts';
 import { gatherRows } from '../../ops/rows.ts';
 import type { BlockPass, DynamicRun } from '../dynamic.ts';
 import type { DynamicPolicy } from '../policy.ts';
-import { relativeChange } from '../row-change.ts';
+import { type HalvesOption, halvesTogether, relativeChange } from '../row-change.ts';
 import type { RowTensors } from '../row-tensors.ts';
 import { checkWhole } from '../stage-planner.ts';
 
@@ -23,7 +23,7 @@ export const ADA_CACHE_CODEBOOKS = {
 
 export type CodebookName = keyof typeof ADA_CACHE_CODEBOOKS;
 
-export interface AdaCacheOptions {
+export interface AdaCacheOptions extends HalvesOption {
   /** Rising in `below`. Default 'fast', the authors' faster one for 30 steps. */
   readonly codebook?: CodebookName | readonly CodebookEntry[];
   /** The block whose self-attention tells. Default the middle one, the authors' 13 of 28. */
@@ -48,10 +48,12 @@ export function adaCache(options: AdaCacheOptions = {}): DynamicPolicy {
   checkCodebook(entries);
   return {
     name: 'adacache',
-    begin: ({ numInferenceSteps, depth }) => {
+    begin: (setting) => {
+      const { numInferenceSteps, depth } = setting;
       const watchedBlock = options.watchedBlock ?? Math.floor((depth - 1) / 2);
       checkWhole('watchedBlock', watchedBlock, 0, depth - 1, "the model's last block");
-      return new AdaCacheRun(entries, watchedBlock, numInferenceSteps);
+      const halves = halvesTogether(options.halves, setting);
+      return new AdaCacheRun(entries, { block: watchedBlock, halves }, numInferenceSteps);
     },
   };
 }
@@ -65,7 +67,7 @@ class AdaCacheRun implements DynamicRun {
 
   constructor(
     private readonly codebook: readonly CodebookEntry[],
-    private readonly watchedBlock: number,
+    private readonly watched: { readonly block: number; readonly halves: number },
     private readonly numSteps: number,
   ) {}
 
@@ -78,8 +80,9 @@ class AdaCacheRun implements DynamicRun {
       const { computed, rate } = this.rows[row] ?? { computed: -1, rate: 1 };
       return this.mayReuse(step) && step !== computed + rate;
     });
-    const saw = (added: tf.Tensor3D, rows: readonly number[]) => watch(pass.kept, added, rows);
-    await pass.span(pass.depth, reuse, { block: this.watchedBlock, branch: 'self', saw });
+    const { block, halves } = this.watched;
+    const saw = (added: tf.Tensor3D, rows: readonly number[]) => watch(pass.kept, added, rows, halves);
+    await pass.span(pass.depth, reuse, { block, branch: 'self', saw });
     const change = reuse.includes(false) ? pass.kept.get('change') : undefined;
     const changes = change && (await readTensor(change));
     this.signals.push(
@@ -99,9 +102,9 @@ class AdaCacheRun implements DynamicRun {
 }
 
 /** Keeps what the watched branch adds in the rows that are computed, and its change since they last were. */
-function watch(kept: RowTensors, added: tf.Tensor3D, rows: readonly number[]): void {
+function watch(kept: RowTensors, added: tf.Tensor3D, rows: readonly number[], halves: number): void {
   const before = kept.get('attention');
-  if (before) kept.replace('change', relativeChange(added, gatherRows(before, rows)), rows);
+  if (before) kept.replace('change', relativeChange(added, gatherRows(before, rows), halves), rows);
   kept.replace('attention', added, rows);
 }
 

@@ -6,10 +6,10 @@ import { checkCount, checkNumber } from '../option-checks.ts';
 import type { DynamicPolicy } from '../policy.ts';
 import { predictorOf } from '../predictors/named.ts';
 import type { PredictorSpec } from '../predictors/predictor.ts';
-import { readRows, relativeChange } from '../row-change.ts';
+import { type HalvesOption, halvesTogether, readRows, relativeChange } from '../row-change.ts';
 import { checkWhole } from '../stage-planner.ts';
 
-export interface DBCacheOptions {
+export interface DBCacheOptions extends HalvesOption {
   /** τ: the middle blocks are skipped where the change stays below it. Default 0.08; 0 skips nothing. */
   readonly threshold?: number;
   /** Fn: blocks that are always computed, and whose residual tells. Default 8, less where the model has no more. */
@@ -54,12 +54,14 @@ export function firstBlocksPolicy(
   predictorOf(predictor);
   return {
     name,
-    begin: ({ depth }) => {
+    begin: (setting) => {
+      const { depth } = setting;
       checkWhole('lastBlocks', lastBlocks, 0, depth - 1, "the model's blocks, less one for firstBlocks");
       const firstBlocks = options.firstBlocks ?? Math.min(8, depth - lastBlocks);
       checkWhole('firstBlocks', firstBlocks, 1, depth - lastBlocks, "the model's blocks, less lastBlocks");
       const limits = { threshold, warmUpSteps, maxCachedSteps, maxConsecutive };
-      return new FirstBlocksRun({ ...limits, firstBlocks, lastBlocks, predictor });
+      const halves = halvesTogether(options.halves, setting);
+      return new FirstBlocksRun({ ...limits, firstBlocks, lastBlocks, predictor }, halves);
     },
   };
 }
@@ -72,7 +74,10 @@ class FirstBlocksRun implements DynamicRun {
   private readonly cached: number[] = [];
   private readonly consecutive: number[] = [];
 
-  constructor(private readonly options: Required<DBCacheOptions>) {
+  constructor(
+    private readonly options: Required<Omit<DBCacheOptions, 'halves'>>,
+    private readonly halves: number,
+  ) {
     this.predictor = options.predictor;
   }
 
@@ -98,7 +103,7 @@ class FirstBlocksRun implements DynamicRun {
   private async decide(step: number, pass: BlockPass, added: tf.Tensor3D): Promise<boolean[]> {
     const { threshold, maxCachedSteps, maxConsecutive } = this.options;
     const before = pass.kept.get('first blocks');
-    const changes = before && this.mayReuse(step) ? await readRows(relativeChange(added, before)) : [];
+    const changes = before && this.mayReuse(step) ? await readRows(relativeChange(added, before, this.halves)) : [];
     this.signals.push(changes);
     return Array.from({ length: pass.rowCount }, (_, row) => {
       const [cached, consecutive] = [this.cached[row] ?? 0, this.consecutive[row] ?? 0];

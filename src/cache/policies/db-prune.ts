@@ -3,10 +3,10 @@ import { splitRows } from '../../ops/rows.ts';
 import type { BlockPass, DynamicRun } from '../dynamic.ts';
 import { checkCount, checkNumber } from '../option-checks.ts';
 import type { DynamicPolicy } from '../policy.ts';
-import { readRows, relativeChange } from '../row-change.ts';
+import { type HalvesOption, halvesTogether, readRows, relativeChange } from '../row-change.ts';
 import { checkWhole } from '../stage-planner.ts';
 
-export interface DBPruneOptions {
+export interface DBPruneOptions extends HalvesOption {
   /** τ: a block is skipped where the change of its input stays below it. Default 0.08; 0 skips nothing. */
   readonly threshold?: number;
   /** Fn: blocks at the start that are always computed. Default 8, less where the model has no more. */
@@ -43,7 +43,8 @@ export function dbPrune(options: DBPruneOptions = {}): DynamicPolicy {
   checkNumber('maxThreshold', maxThreshold, 0);
   return {
     name: 'dbprune',
-    begin: ({ depth }) => {
+    begin: (setting) => {
+      const { depth } = setting;
       checkWhole('lastBlocks', lastBlocks, 0, depth - 1, "the model's blocks, less one for firstBlocks");
       const firstBlocks = options.firstBlocks ?? Math.min(8, depth - lastBlocks);
       checkWhole('firstBlocks', firstBlocks, 1, depth - lastBlocks, "the model's blocks, less lastBlocks");
@@ -53,12 +54,14 @@ export function dbPrune(options: DBPruneOptions = {}): DynamicPolicy {
       }
       const isKept = (block: number) =>
         block < firstBlocks || block >= depth - lastBlocks || alwaysComputed.includes(block);
-      return new DBPruneRun({ threshold, warmUpSteps, tunesItself, relaxation, maxThreshold, isKept });
+      const halves = halvesTogether(options.halves, setting);
+      return new DBPruneRun({ threshold, warmUpSteps, tunesItself, relaxation, maxThreshold, isKept, halves });
     },
   };
 }
 
-interface Pruning extends Required<Omit<DBPruneOptions, 'firstBlocks' | 'lastBlocks' | 'alwaysComputed'>> {
+interface Pruning extends Required<Omit<DBPruneOptions, 'firstBlocks' | 'lastBlocks' | 'alwaysComputed' | 'halves'>> {
+  readonly halves: number;
   readonly isKept: (block: number) => boolean;
 }
 
@@ -86,7 +89,7 @@ class DBPruneRun implements DynamicRun {
     const name = `input of block ${pass.position}`;
     const before = pass.kept.get(name);
     const looks = before && this.options.threshold > 0 && this.mayReuse(step);
-    const changes = looks ? await readRows(relativeChange(pass.tokens, before)) : undefined;
+    const changes = looks ? await readRows(relativeChange(pass.tokens, before, this.options.halves)) : undefined;
     const reuse = seen.map((ofRow, row) => {
       const change = changes?.[row] ?? Number.POSITIVE_INFINITY;
       return change < this.threshold(ofRow);

@@ -1,8 +1,9 @@
 import type { DynamicPolicy } from '../policy.ts';
 import type { PredictorSpec } from '../predictors/predictor.ts';
+import type { HalvesOption } from '../row-change.ts';
 import { firstBlocksPolicy } from './db-cache.ts';
 
-export interface FirstBlockCacheOptions {
+export interface FirstBlockCacheOptions extends HalvesOption {
   /** τ: the blocks after the first are skipped where its change stays below it. Default 0.05; 0 skips nothing. */
   readonly threshold?: number;
   /** Steps from noise that are computed. Default 0; the first of all always is. */
@@ -18,6 +19,7 @@ export interface FirstBlockCacheOptions {
  * @throws OptionError for numbers out of range.
  */
 export function firstBlockCache(options: FirstBlockCacheOptions = {}): DynamicPolicy {
-  const { threshold = 0.05, warmUpSteps = 0, predictor = { name: 'hold' } } = options;
-  return firstBlocksPolicy('first-block-cache', { threshold, warmUpSteps, predictor, firstBlocks: 1 });
+  const { threshold = 0.05, warmUpSteps = 0, predictor = { name: 'hold' }, halves } = options;
+  const own = { threshold, warmUpSteps, predictor, firstBlocks: 1 };
+  return firstBlocksPolicy('first-block-cache', { ...own, ...(halves && { halves }) });
 }

@@ -5,9 +5,9 @@ import { checkCount, checkNumber } from '../option-checks.ts';
 import type { DynamicPolicy } from '../policy.ts';
 import { predictorOf } from '../predictors/named.ts';
 import type { PredictorSpec } from '../predictors/predictor.ts';
-import { readRows } from '../row-change.ts';
+import { type HalvesOption, halvesTogether, readRows, sharedByHalves } from '../row-change.ts';
 
-export interface SpeCaOptions {
+export interface SpeCaOptions extends HalvesOption {
   /** Of the Taylor prediction. Default 4. */
   readonly order?: number;
   /** The error that is borne at the start, before it decays. Default 0.1. */
@@ -48,7 +48,12 @@ export function speCa(options: SpeCaOptions = {}): DynamicPolicy {
   const verdicts = { baseThreshold, decay, minPredictions, maxPredictions, warmUpSteps };
   return {
     name: 'speca',
-    begin: ({ numInferenceSteps }) => new SpeCaRun(predictor, verdicts, numInferenceSteps),
+    begin: (setting) =>
+      new SpeCaRun(
+        predictor,
+        { ...verdicts, halves: halvesTogether(options.halves, setting) },
+        setting.numInferenceSteps,
+      ),
   };
 }
 
@@ -69,7 +74,7 @@ class SpeCaRun implements DynamicRun {
 
   constructor(
     readonly predictor: PredictorSpec,
-    private readonly verdicts: Required<Omit<SpeCaOptions, 'order'>>,
+    private readonly verdicts: Required<Omit<SpeCaOptions, 'order' | 'halves'>> & { readonly halves: number },
     private readonly numSteps: number,
   ) {}
 
@@ -82,7 +87,9 @@ class SpeCaRun implements DynamicRun {
     const computed = verified.length > 0 ? await pass.computeAside(verified) : undefined;
     try {
       await pass.branches(pass.depth, reuse);
-      const errors = computed ? await readRows(predictionError(pass.tokens, computed, verified)) : [];
+      const errors = computed
+        ? await readRows(predictionError(pass.tokens, computed, verified, this.verdicts.halves))
+        : [];
       for (const [place, row] of verified.entries()) {
         const state = this.rows[row];
         if (state) state.error = errors[place] ?? 0;
@@ -111,9 +118,14 @@ class SpeCaRun implements DynamicRun {
 }
 
 /** mean(|ŷ − y| ÷ |y|) of the rows that were checked [rows.length]. */
-function predictionError(predicted: tf.Tensor3D, computed: tf.Tensor3D, rows: readonly number[]): tf.Tensor1D {
+function predictionError(
+  predicted: tf.Tensor3D,
+  computed: tf.Tensor3D,
+  rows: readonly number[],
+  halves: number,
+): tf.Tensor1D {
   return tf.tidy(() => {
     const off = tf.abs(tf.sub(gatherRows(predicted, rows), computed));
-    return tf.mean(tf.div(off, tf.add(tf.abs(computed), ERROR_EPS)), [1, 2]);
+    return sharedByHalves(tf.mean(tf.div(off, tf.add(tf.abs(computed), ERROR_EPS)), [1, 2]), halves);
   });
 }

@@ -3,9 +3,9 @@ import { AccumulatedChange } from '../accumulated-change.ts';
 import type { BlockPass, DynamicRun } from '../dynamic.ts';
 import { checkNumber } from '../option-checks.ts';
 import type { DynamicPolicy } from '../policy.ts';
-import { readRows, relativeChange } from '../row-change.ts';
+import { type HalvesOption, halvesTogether, readRows, relativeChange } from '../row-change.ts';
 
-export interface TeaCacheOptions {
+export interface TeaCacheOptions extends HalvesOption {
   /** τ: the blocks are skipped while the accumulated change stays below it. Default 0.1; 0 skips nothing. */
   readonly threshold?: number;
   /** Of the polynomial that turns the change of the input into that of the output, highest power first. Default [1, 0]. */
@@ -30,7 +30,10 @@ export function teaCache(options: TeaCacheOptions = {}): DynamicPolicy {
   }
   return {
     name: 'teacache',
-    begin: ({ numInferenceSteps }) => new TeaCacheRun(threshold, coefficients, numInferenceSteps - 1),
+    begin: (setting) => {
+      const halves = halvesTogether(options.halves, setting);
+      return new TeaCacheRun(threshold, { coefficients, halves }, setting.numInferenceSteps - 1);
+    },
   };
 }
 
@@ -42,7 +45,7 @@ class TeaCacheRun implements DynamicRun {
 
   constructor(
     threshold: number,
-    private readonly coefficients: readonly number[],
+    private readonly measure: { readonly coefficients: readonly number[]; readonly halves: number },
     private readonly lastStep: number,
   ) {
     this.accumulated = new AccumulatedChange(threshold);
@@ -64,7 +67,7 @@ class TeaCacheRun implements DynamicRun {
     const input = pass.modulatedInput();
     try {
       const before = pass.kept.get('modulated input');
-      const change = before && this.mayReuse(step) ? relativeChange(input, before) : undefined;
+      const change = before && this.mayReuse(step) ? relativeChange(input, before, this.measure.halves) : undefined;
       pass.kept.put('modulated input', input);
       return change ? await readRows(change) : [];
     } finally {
@@ -73,6 +76,6 @@ class TeaCacheRun implements DynamicRun {
   }
 
   private rescaled(change: number): number {
-    return this.coefficients.reduce((sum, coefficient) => sum * change + coefficient, 0);
+    return this.measure.coefficients.reduce((sum, coefficient) => sum * change + coefficient, 0);
   }
 }
