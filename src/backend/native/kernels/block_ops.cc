@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "attention.h"
+#include "block_operands.h"
 #include "kernels.h"
 #include "linear.h"
 #include "ops.h"
@@ -14,23 +15,10 @@ namespace delta_dit {
 
 namespace {
 
-// Of adaLN, in the order of DiT's models.py.
-enum Vector { kShiftMsa, kScaleMsa, kGateMsa, kShiftMlp, kScaleMlp, kGateMlp, kVectors };
-
-enum Branch { kSelf, kCross, kMlp, kBranches };
-
-struct Settings {
-  size_t heads;
-  int64_t parts[kBranches];  // of what is given of a branch; 0 where it is computed
-  bool asked[kBranches], weighted;
-  bool single, cross, caption_bias, bfloat16;
-  float self_eps, mlp_eps;
-};
-
 void* create_block(TF_OpKernelConstruction* construction) {
   const auto is = [&](const char* name) { return bool_attribute(construction, name); };
   const auto count = [&](const char* name) { return int_attribute(construction, name); };
-  return new Settings{static_cast<size_t>(count("num_heads")),
+  return new BlockSettings{static_cast<size_t>(count("num_heads")),
                       {count("self_parts"), count("cross_parts"), count("mlp_parts")},
                       {is("self_asked"), is("cross_asked"), is("mlp_asked")},
                       is("weighted"),
@@ -41,36 +29,7 @@ void* create_block(TF_OpKernelConstruction* construction) {
                       float_attribute(construction, "self_eps"),
                       float_attribute(construction, "mlp_eps")};
 }
-void destroy_block(void* settings) { delete static_cast<Settings*>(settings); }
-
-// A linear as it lies among an op's inputs: kernel, then bias.
-struct Weights {
-  Weights(Call& call, int& next, bool is_given, bool bfloat16)
-      : kernel(is_given ? call.input(next++) : nullptr),
-        bias(is_given ? call.input(next++) : nullptr),
-        bfloat16(bfloat16) {}
-
-  size_t width() const { return (bfloat16 ? 2 : 1) * kernel.dim(1); }
-  bool are(size_t depth, size_t out) const {
-    return kernel.rank() == 2 && kernel.dim(0) == depth && width() == out && bias.has_shape({out});
-  }
-  // Of `count` rows, `tokens` a sample.
-  Product product(size_t count, size_t tokens, float* out) const {
-    Product p = {};
-    p.kernel = kernel.data();
-    p.bias = bias.data();
-    p.out = out;
-    p.count = count;
-    p.depth = kernel.dim(0);
-    p.width = width();
-    p.tokens = tokens;
-    p.bfloat16 = bfloat16;
-    return p;
-  }
-
-  const Tensor kernel, bias;
-  const bool bfloat16;
-};
+void destroy_block(void* settings) { delete static_cast<BlockSettings*>(settings); }
 
 // What passes between the parts of a block.
 struct Between {
@@ -101,129 +60,87 @@ void add_table(const Tensor& shared, const Tensor& table, size_t samples, size_t
   }
 }
 
-// Of a branch before its gate, [N,T,D]: what is given of it instead of computing it, and where it goes if it is asked for.
-struct Raw {
-  // `weights` moves on behind those of this branch; null where tensors are given as they are.
-  Raw(Call& call, const Settings& has, Branch branch, const Tensor& x, int& input, const float*& weights, int& output)
-      : count(has.parts[branch]), weights(weights), asked(has.asked[branch] ? call.output_like(output++, x) : nullptr) {
-    if (!call.require(count <= (weights ? kMostParts : 1) && (count == 0 || !has.asked[branch]),
-                      "block: expected at most 32 tensors of a branch, or one without a weight, and nothing asked of it")) {
-      return;
+// One run of a block: its branches, one after the other.
+class Run {
+ public:
+  Run(const BlockSettings& has, const Operands& in)
+      : has_(has),
+        in_(in),
+        rows_(in.samples * in.tokens),
+        at_(in.samples, rows_, in.width, in.inner > 3 * in.width ? in.inner : 3 * in.width, in.samples * in.words) {
+    if (has.single) {
+      add_table(in.c, in.table, in.samples, in.width, at_.vectors);
+    } else {
+      modulation_vectors(in.modulation.product(in.samples, 1, nullptr), in.c.data(), in.samples, kVectors, at_.vectors);
     }
-    for (int64_t i = 0; i < count; i++) {
-      const Tensor part(call.input(input++));
-      if (!call.require(part.has_shape({x.dim(0), x.dim(1), x.dim(2)}), "block: expected what is given as [N,T,D]")) return;
-      parts[i] = part.data();  // the call keeps its inputs
-    }
-    if (weights) weights += count;
-    is_right = !has.asked[branch] || asked.data();
   }
 
-  // In `room` where it must be summed up.
-  const float* given(size_t size, float* room) const {
-    if (!weights) return parts[0];
-    weighted_sum(parts, weights, static_cast<size_t>(count), size, room);
-    return room;
+  const float* self(const Raw& raw, const float* h) const {
+    if (raw.is_given()) return join(raw, h, vector(kGateMsa), at_.after_self);
+    multiply(in_.qkv.product(rows_, in_.tokens, at_.inner), norm(kShiftMsa, kScaleMsa, has_.self_eps), h);
+    attend(self_projections(at_.inner, in_.samples, in_.tokens, in_.width, has_.heads, at_.heads));
+    return end(raw, h, vector(kGateMsa), in_.proj, at_.heads, at_.after_self);
   }
 
-  const int64_t count;
-  const float* const weights;
-  const Tensor asked;
-  const float* parts[kMostParts];
-  bool is_right = false;
+  const float* cross(const Raw& raw, const float* h) const {
+    if (raw.is_given()) return join(raw, h, nullptr, at_.after_cross);
+    if (!has_.cross) return h;
+    const size_t words = in_.words;
+    multiply(in_.q.product(rows_, in_.tokens, at_.inner), {}, h);
+    multiply(in_.kv.product(in_.samples * words, words, at_.caption), {}, in_.caption.data());
+    attend(cross_projections(at_.inner, at_.caption, in_.caption_bias.data(), in_.samples, in_.tokens, words, in_.width,
+                             has_.heads, at_.heads));
+    return end(raw, h, nullptr, in_.cross_proj, at_.heads, at_.after_cross);
+  }
+
+  const float* mlp(const Raw& raw, const float* h, float* out) const {
+    if (raw.is_given()) return join(raw, h, vector(kGateMlp), out);
+    Product widen = in_.fc1.product(rows_, in_.tokens, at_.inner);
+    widen.gelu = true;
+    multiply(widen, norm(kShiftMlp, kScaleMlp, has_.mlp_eps), h);
+    return end(raw, h, vector(kGateMlp), in_.fc2, at_.inner, out);
+  }
+
+ private:
+  float* vector(Vector which) const { return at_.vectors + which * in_.samples * in_.width; }
+  RowNorm norm(Vector shift, Vector scale, float eps) const { return {vector(shift), vector(scale), in_.tokens, 0, eps}; }
+
+  // h + gate * what is given.
+  const float* join(const Raw& raw, const float* h, const float* gate, float* to) const {
+    join_residual(h, raw.sum(rows_ * in_.width, at_.heads), gate, in_.samples, in_.tokens, in_.width, to);
+    return to;
+  }
+
+  // A branch's last linear, of y; then h + gate * that.
+  const float* end(const Raw& raw, const float* h, const float* gate, const Weights& last, const float* y, float* to) const {
+    float* asked = raw.asked.data();
+    Product p = last.product(rows_, in_.tokens, asked ? asked : to);
+    p.residual = asked ? nullptr : h;
+    p.gate = asked ? nullptr : gate;
+    multiply(p, {}, y);
+    if (asked) join_residual(h, asked, gate, in_.samples, in_.tokens, in_.width, to);
+    return to;
+  }
+
+  const BlockSettings& has_;
+  const Operands& in_;
+  const size_t rows_;
+  const Between at_;
 };
 
 void block(void* settings, TF_OpKernelContext* context) {
-  const Settings& has = *static_cast<Settings*>(settings);
+  const BlockSettings& has = *static_cast<BlockSettings*>(settings);
   Call call(context);
-  int next = 2;
-  const Tensor x(call.input(0)), c(call.input(1));
-  const Tensor table(has.single ? call.input(next++) : nullptr);
-  const bool self_runs = has.parts[kSelf] == 0, mlp_runs = has.parts[kMlp] == 0;
-  const Weights modulation(call, next, !has.single, has.bfloat16), qkv(call, next, self_runs, has.bfloat16),
-      proj(call, next, self_runs, has.bfloat16), fc1(call, next, mlp_runs, has.bfloat16),
-      fc2(call, next, mlp_runs, has.bfloat16), q(call, next, has.cross, has.bfloat16),
-      kv(call, next, has.cross, has.bfloat16), cross_proj(call, next, has.cross, has.bfloat16);
-  const Tensor caption(has.cross ? call.input(next++) : nullptr);
-  const Tensor caption_bias(has.caption_bias ? call.input(next++) : nullptr);
-
-  const size_t samples = x.dim(0), tokens = x.dim(1), width = x.dim(2), rows = samples * tokens;
-  if (!call.require(x.rank() == 3 && has.heads > 0 && width > 0 && width % has.heads == 0,
-                    "block: expected x [N,T,D] with D a multiple of the number of heads") ||
-      !call.require(has.single ? c.has_shape({samples, kVectors * width}) && table.has_shape({kVectors, width})
-                               : c.has_shape({samples, width}) && modulation.are(width, kVectors * width),
-                    "block: expected c [N,D] and a linear to [N,6D], or a modulation [N,6D] and a table [6,D]")) {
-    return;
-  }
-  const size_t inner = mlp_runs ? fc1.width() : 0, wide = inner > 3 * width ? inner : 3 * width;
-  if (!call.require((!self_runs || (qkv.are(width, 3 * width) && proj.are(width, width))) &&
-                        (!mlp_runs || (fc1.are(width, inner) && fc2.are(inner, width))),
-                    "block: expected linears [D,3D], [D,D], [D,inner] and [inner,D]")) {
-    return;
-  }
-  const size_t words = has.cross ? caption.dim(1) : 0;
-  if (!call.require(!has.cross || (caption.has_shape({samples, words, width}) && words > 0 && q.are(width, width) &&
-                                   kv.are(width, 2 * width) && cross_proj.are(width, width)),
-                    "block: expected a caption [N,L,D] and linears [D,D], [D,2D] and [D,D]") ||
-      !call.require(!has.caption_bias || caption_bias.has_shape({samples, 1, 1, words}),
-                    "block: expected a caption bias [N,1,1,L]")) {
-    return;
-  }
-  const size_t given = static_cast<size_t>(has.parts[kSelf] + has.parts[kCross] + has.parts[kMlp]);
-  const Tensor weights(has.weighted ? call.input(next++) : nullptr);
-  if (!call.require(!has.weighted || weights.has_shape({given}), "block: expected a weight for each tensor given")) return;
-  int output = 0;
-  const float* weight = weights.data();
-  const Tensor out(call.output_like(output++, x));
-  const Raw self(call, has, kSelf, x, next, weight, output), between(call, has, kCross, x, next, weight, output),
-      mlp(call, has, kMlp, x, next, weight, output);
-  if (!self.is_right || !between.is_right || !mlp.is_right || !out.data() || rows == 0) return;
-
-  const Between at(samples, rows, width, wide, samples * words);
-  const auto vector = [&](Vector which) { return at.vectors + which * samples * width; };
-  if (has.single) {
-    add_table(c, table, samples, width, at.vectors);
-  } else {
-    modulation_vectors(modulation.product(samples, 1, nullptr), c.data(), samples, kVectors, at.vectors);
-  }
-  // A branch's last linear, of y; then h + gate * that.
-  const auto end = [&](const Raw& raw, const float* h, const float* gate, const Weights& last, const float* y, float* to) {
-    Product p = last.product(rows, tokens, raw.asked.get() ? raw.asked.data() : to);
-    if (!raw.asked.get()) p.residual = h, p.gate = gate;
-    multiply(p, {}, y);
-    if (raw.asked.get()) join_residual(h, raw.asked.data(), gate, samples, tokens, width, to);
-  };
-
-  const size_t size = rows * width;
-  const float* h = x.data();
-  if (!self_runs) {
-    join_residual(h, self.given(size, at.heads), vector(kGateMsa), samples, tokens, width, at.after_self);
-  } else {
-    multiply(qkv.product(rows, tokens, at.inner), {vector(kShiftMsa), vector(kScaleMsa), tokens, 0, has.self_eps}, h);
-    attend(self_projections(at.inner, samples, tokens, width, has.heads, at.heads));
-    end(self, h, vector(kGateMsa), proj, at.heads, at.after_self);
-  }
-  h = at.after_self;
-
-  if (between.count > 0) {
-    join_residual(h, between.given(size, at.heads), nullptr, samples, tokens, width, at.after_cross);
-    h = at.after_cross;
-  } else if (has.cross) {
-    multiply(q.product(rows, tokens, at.inner), {}, h);
-    multiply(kv.product(samples * words, words, at.caption), {}, caption.data());
-    attend(cross_projections(at.inner, at.caption, caption_bias.data(), samples, tokens, words, width, has.heads, at.heads));
-    end(between, h, nullptr, cross_proj, at.heads, at.after_cross);
-    h = at.after_cross;
-  }
-
-  if (!mlp_runs) {
-    join_residual(h, mlp.given(size, at.heads), vector(kGateMlp), samples, tokens, width, out.data());
-  } else {
-    Product widen = fc1.product(rows, tokens, at.inner);
-    widen.gelu = true;
-    multiply(widen, {vector(kShiftMlp), vector(kScaleMlp), tokens, 0, has.mlp_eps}, h);
-    end(mlp, h, vector(kGateMlp), fc2, at.inner, out.data());
-  }
+  int input = 0, output = 0;
+  const Operands in(call, has, input);
+  if (!in.fit(call, has)) return;
+  const Tensor out(call.output_like(output++, in.x));
+  const float* weights = in.weights.data();
+  const Raw self(call, has, kSelf, in.x, input, weights, output), cross(call, has, kCross, in.x, input, weights, output),
+      mlp(call, has, kMlp, in.x, input, weights, output);
+  if (!self.is_right || !cross.is_right || !mlp.is_right || !out.data() || in.x.size() == 0) return;
+  const Run run(has, in);
+  run.mlp(mlp, run.cross(cross, run.self(self, in.x.data())), out.data());
 }
 
 }  // namespace
