@@ -1,6 +1,7 @@
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { parseStrictJson } from '../checkpoint/strict-json.ts';
 import { encodePng, FileError, type LabBatch, type LabStore, OptionError, type PixelImage } from '../index.ts';
 import { writeWhole } from './pictures.ts';
 import { readPicture } from './read-picture.ts';
@@ -16,21 +17,26 @@ const BATCH = z.object({
   stepBlocks: z.array(z.number()),
 });
 
+const SETTINGS = z.object({
+  ...{ model: z.string(), sha256: z.array(z.string()), backend: z.string() },
+  ...{ guidanceScale: z.number(), batchSize: z.number().int().positive(), subjects: z.array(z.string()) },
+});
+
 /** What the pictures of a laboratory depend on besides their method; a folder holds those of one. */
-export interface LabSettings {
-  readonly model: string;
+export type LabSettings = Readonly<Omit<z.infer<typeof SETTINGS>, 'sha256' | 'subjects'>> & {
   readonly sha256: readonly string[];
-  readonly backend: string;
-  readonly guidanceScale: number;
-  readonly batchSize: number;
+  /** Of each picture. */
   readonly subjects: readonly string[];
-}
+};
 
 /** A folder that keeps what a laboratory has made: for each method a folder, for each batch a PNG strip and its numbers. */
 export class LabFolder implements LabStore {
   private constructor(readonly path: string) {}
 
-  /** @throws OptionError where the folder is of another laboratory; FileError where it cannot be read or written */
+  /**
+   * A laboratory of more pictures goes on where one of fewer was, as long as these fill their batches.
+   * @throws OptionError where the folder is of another laboratory; FileError or FormatError where it cannot be read or written
+   */
   static async open(path: string, settings: LabSettings): Promise<LabFolder> {
     await mkdir(path, { recursive: true }).catch((cause: Error) => {
       throw new FileError(`${path}: could not be made (${cause.message}); choose another --out`, { cause });
@@ -38,8 +44,12 @@ export class LabFolder implements LabStore {
     const file = join(path, SETTINGS_NAME);
     const text = `${JSON.stringify(settings, null, 1)}\n`;
     const before = await readFile(file, 'utf8').catch(() => undefined);
-    if (before === undefined) await writeWhole(file, Buffer.from(text));
-    else if (before !== text) throw otherLab(path, before, settings);
+    const known = before === undefined ? undefined : settingsOf(file, before);
+    if (known) {
+      const odd = SETTING_NAMES.find((name) => !agree(name, known, settings));
+      if (odd) throw otherLab(path, odd, known);
+    }
+    if (!known || known.subjects.length < settings.subjects.length) await writeWhole(file, Buffer.from(text));
     return new LabFolder(path);
   }
 
@@ -48,12 +58,13 @@ export class LabFolder implements LabStore {
    * @throws FileError where there is none; OptionError where it painted something else
    */
   static async ofSame(path: string, wanted: Pick<LabSettings, 'batchSize' | 'subjects'>): Promise<LabFolder> {
-    const text = await readFile(join(path, SETTINGS_NAME), 'utf8').catch((cause: Error) => {
+    const file = join(path, SETTINGS_NAME);
+    const text = await readFile(file, 'utf8').catch((cause: Error) => {
       throw new FileError(`${path}: is no folder of a laboratory (${cause.message}); give its --out`, { cause });
     });
-    const known = JSON.parse(text) as LabSettings;
+    const known = settingsOf(file, text);
     for (const key of ['batchSize', 'subjects'] as const) {
-      if (JSON.stringify(known[key]) !== JSON.stringify(wanted[key]))
+      if (!agree(key, known, wanted) || known.subjects.length < wanted.subjects.length)
         throw new OptionError(
           `${path}: has other ${key} than this laboratory; give the same --batch-size, --seeds and prompts`,
         );
@@ -97,11 +108,32 @@ export function slug(method: string): string {
   return method.toLowerCase().replace(/[^a-z0-9+=._]+/g, '-');
 }
 
-function otherLab(path: string, before: string, settings: LabSettings): OptionError {
-  const known = JSON.parse(before) as Record<string, unknown>;
-  const odd = Object.entries(settings).find(([key, value]) => JSON.stringify(known[key]) !== JSON.stringify(value));
+const SETTING_NAMES = ['model', 'sha256', 'backend', 'guidanceScale', 'batchSize', 'subjects'] as const;
+
+/** Of subjects it is enough that one list begins with the other, which ends with a batch. */
+function agree<K extends keyof LabSettings>(
+  name: K,
+  known: Pick<LabSettings, K | 'batchSize'>,
+  wanted: Pick<LabSettings, K>,
+): boolean {
+  const [one, other] = [known[name], wanted[name]];
+  if (JSON.stringify(one) === JSON.stringify(other)) return true;
+  if (name !== 'subjects' || !Array.isArray(one) || !Array.isArray(other)) return false;
+  const shared = Math.min(one.length, other.length);
+  return shared % known.batchSize === 0 && one.slice(0, shared).every((subject, i) => subject === other[i]);
+}
+
+/** @throws FileError or FormatError for a file that is damaged */
+function settingsOf(file: string, text: string): LabSettings {
+  const parsed = SETTINGS.safeParse(parseStrictJson(file, text));
+  if (!parsed.success)
+    throw new FileError(`${file}: ${z.prettifyError(parsed.error)}; choose another folder, or remove this one`);
+  return parsed.data;
+}
+
+function otherLab(path: string, name: keyof LabSettings, known: LabSettings): OptionError {
   return new OptionError(
-    `--out ${path}: holds pictures of another laboratory (its ${odd?.[0]} is ${JSON.stringify(known[odd?.[0] ?? ''])?.slice(0, 80)}); choose another folder`,
+    `--out ${path}: holds pictures of another laboratory (its ${name} is ${JSON.stringify(known[name]).slice(0, 80)}); choose another folder`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { parseStrictJson } from '../checkpoint/strict-json.ts';
 import { FileError, type LabTiming, OptionError, type TimingStore } from '../index.ts';
 import { type BenchEnvironment, environmentLine } from './bench-environment.ts';
 import { writeWhole } from './pictures.ts';
@@ -33,12 +34,12 @@ export class LabTimings implements TimingStore {
     private readonly all: LabTiming[],
   ) {}
 
-  /** @returns undefined where nothing was timed yet @throws FileError for a file that is damaged */
+  /** @returns undefined where nothing was timed yet @throws FileError or FormatError for a file that is damaged */
   static async read(folder: string): Promise<LabTimings | undefined> {
     const file = join(folder, TIMINGS_NAME);
     const text = await readFile(file, 'utf8').catch(() => undefined);
     if (text === undefined) return undefined;
-    const parsed = TIMINGS.safeParse(jsonOf(text));
+    const parsed = TIMINGS.safeParse(parseStrictJson(file, text));
     if (!parsed.success) throw new FileError(`${file}: ${z.prettifyError(parsed.error)}; remove it and time again`);
     const { timings, ...setting } = parsed.data;
     return new LabTimings(file, setting, timings);
@@ -67,13 +68,5 @@ export class LabTimings implements TimingStore {
     const { environment, batchSize } = this.setting;
     const text = `{\n "environment": ${JSON.stringify(environment)},\n "batchSize": ${batchSize},\n "timings": [\n${lines}\n ]\n}\n`;
     await writeWhole(this.file, Buffer.from(text));
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

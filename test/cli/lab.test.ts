@@ -120,11 +120,26 @@ describe('lab', () => {
     expect(converged).toBe('ddim, 6 steps');
     expect(rows.map(({ method }: Row) => method)).toContain('delta-dit, ddim, 4 steps');
     expect(existsSync(join(student, 'ddim-6-steps'))).toBe(false);
+    expect((await from(out, '--seeds', '2', '--out', scratch.path('fewer'))).code).toBe(0);
     expectRefusal(
-      await from(out, '--seeds', '2', '--out', scratch.path('fewer')),
+      await from(out, '--seeds', '4', '--out', scratch.path('more')),
       /lab: has other subjects than this laboratory/,
     );
     expectRefusal(await from(scratch.path('nothing')), /nothing: is no folder of a laboratory/);
+  });
+
+  it('goes on with more pictures where those there fill their batches', async () => {
+    const folder = scratch.path('growing');
+    const grown = (seeds: number) => lab(...QUICK, '--no-plots', '--seeds', String(seeds), '--out', folder);
+    expect((await grown(2)).code).toBe(0);
+    const first = join(folder, 'ddim-4-steps', '00000.json');
+    const before = readFileSync(first, 'utf8');
+    expect((await grown(3)).code).toBe(0);
+    expect(readFileSync(first, 'utf8')).toBe(before);
+    expect(readFileSync(join(folder, 'table.md'), 'utf8')).toContain('3 pictures a method');
+    expect((await grown(2)).code).toBe(0);
+    expect(JSON.parse(readFileSync(join(folder, 'lab.json'), 'utf8')).subjects).toHaveLength(3);
+    expectRefusal(await grown(4), /another laboratory \(its subjects is/);
   });
 
   it('keeps one laboratory a folder', async () => {
