@@ -58,10 +58,5 @@ export function wholeBlock(x: tf.Tensor3D, block: WholeBlock): tf.Tensor3D | und
     ...(cross && caption && { caption: caption.tokens, captionBias: caption.bias }),
   };
   const { numHeads, selfEps, mlpEps } = block;
-  return runFused<tf.Tensor3D>('DeltaDitBlock', inputs, {
-    numHeads,
-    selfEps,
-    mlpEps,
-    bfloat16: qkv.dtype === 'bfloat16',
-  });
+  return runFused<tf.Tensor3D>('DeltaDitBlock', inputs, { numHeads, selfEps, mlpEps, dtype: qkv.dtype });
 }
