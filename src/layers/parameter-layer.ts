@@ -41,11 +41,16 @@ export interface Parametrised {
   disposeWeights(): number;
 }
 
+interface HeldVariable {
+  readonly variable: LayerVariable;
+  readonly dtype: WeightDtype;
+}
+
 /**
  * A leaf layer: its own parameters, no sub-layers. Built from a checkpoint when `stored` is given.
  */
 export abstract class ParameterLayer extends layers.Layer implements Parametrised {
-  private readonly held = new Map<string, { readonly variable: LayerVariable; readonly dtype: WeightDtype }>();
+  private readonly held = new Map<string, HeldVariable>();
 
   /**
    * @param config what `getConfig` gives back
@@ -96,17 +101,11 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
 
   /** The value of a parameter, borrowed. */
   protected parameter<T extends tf.Tensor>(name: string): T {
-    return this.heldAs(name).variable.read() as T;
+    return this.heldVariable(name).variable.read() as T;
   }
 
   protected dtypeOf(name: string): WeightDtype {
-    return this.heldAs(name).dtype;
-  }
-
-  private heldAs(name: string) {
-    const held = this.held.get(name);
-    if (!held) throw new CheckpointError(`${this.getClassName()}.${name} was used before build() or after dispose()`);
-    return held;
+    return this.heldVariable(name).dtype;
   }
 
   /** Calls `use` with the value of a parameter in float32; one that is held in 16 bits is so for this call alone. */
@@ -121,6 +120,12 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
     const dtype = this.dtypeOf(name);
     if (dtype === 'float32') return tf.gather(this.parameter(name), indices) as T;
     return widenRows(this.parameter(name), indices, dtype);
+  }
+
+  private heldVariable(name: string): HeldVariable {
+    const held = this.held.get(name);
+    if (!held) throw new CheckpointError(`${this.getClassName()}.${name} was used before build() or after dispose()`);
+    return held;
   }
 
   override disposeWeights(): number {
