@@ -28,7 +28,7 @@ const ON_WEBGPU = [
   'ops/!(attention)',
   'layers/parity',
   'models/block',
-  'models/bfloat16',
+  'models/half-weights',
   'checkpoint/hold',
 ];
 const webgpu = {

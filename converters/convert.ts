@@ -1,4 +1,4 @@
-import { bytesPerElement } from '../src/checkpoint/dtypes.ts';
+import { bytesPerElement, STORED_AS } from '../src/checkpoint/dtypes.ts';
 import {
   type ComponentName,
   MANIFEST_NAME,
@@ -21,11 +21,9 @@ import type { OpenOptions } from './open-dit.ts';
 import type { OpenPixArtOptions } from './open-pixart.ts';
 
 /** How weights are stored; they are computed with in float32 whatever it is. */
-export type StorageType = 'float32' | 'float16' | 'bfloat16';
+export type StorageType = keyof typeof STORED_AS;
 
 type Storage = ManifestComponent['dtype'];
-/** As files name the types. */
-export const STORED_AS: Readonly<Record<StorageType, Storage>> = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' };
 
 /** A shard holds about this much, as Hugging Face's do. */
 const SHARD_BYTES = 5e9;

@@ -1,5 +1,6 @@
 import { getBackend, backend as runningBackend } from '@tensorflow/tfjs-core';
 import { tensorflow } from '#src/backend/backends/tensorflow';
+import { weightHolding } from '../checkpoint/hold.ts';
 import { BackendError, OptionError } from '../errors.ts';
 import {
   type AbsentBackend,
@@ -89,7 +90,7 @@ async function describeCurrent(absent: readonly AbsentBackend[]): Promise<Backen
     ? await known.describe(runningBackend())
     : { description: `${name}, started by the caller`, version: TFJS_VERSION, gpu: name.startsWith('webg') };
   const fusedOps = await known?.equip?.(runningBackend());
-  return { name, ...described, ...(fusedOps && { fusedOps }), absent };
+  return { name, ...described, ...(fusedOps && { fusedOps }), dtypes: weightHolding().dtypes, absent };
 }
 
 function noGpu(report: BackendReport): string {

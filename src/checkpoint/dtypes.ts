@@ -55,6 +55,9 @@ export const TORCH_STORAGES: ReadonlyMap<string, StoredDtype> = new Map([
   ['BoolStorage', 'BOOL'],
 ]);
 
+/** The types that weights are stored and held in, as files name them. */
+export const STORED_AS = { float32: 'F32', float16: 'F16', bfloat16: 'BF16' } as const;
+
 export function isStoredDtype(name: string): name is StoredDtype {
   return Object.hasOwn(BYTES_PER_ELEMENT, name);
 }

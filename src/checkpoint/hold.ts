@@ -1,69 +1,88 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { BackendError, OptionError } from '../errors.ts';
 import { elementCount, type Shape } from '../shape.ts';
-import { bytesPerElement, encodeFloat32, toFloat32 } from './dtypes.ts';
+import { bytesPerElement, encodeFloat32, STORED_AS, toFloat32 } from './dtypes.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { StoredDtype, StoredTensor } from './stored-tensor.ts';
 
-/**
- * How weights are held in memory. As bfloat16 they take half of it: kernels and embedding tables in tensors of half the
- * length, whose bytes are the bfloat16 elements in pairs; their type is float32, or int32 where the backend's kernels want
- * that: a GPU may change what is no normal float32. Everything is computed in float32 either way.
- */
-export type WeightDtype = 'float32' | 'bfloat16';
+export const WEIGHT_DTYPES = ['float32', 'bfloat16', 'float16'] as const;
 
-/** A conversion of elements on the backend. Where it brings none, JavaScript widens, and bfloat16 cannot be held. */
+/**
+ * How weights are held in memory. In the 16 bits of bfloat16 or float16 they take half of it: kernels and embedding tables
+ * in tensors of half the length, whose bytes are the elements in pairs; their type is float32, or int32 where the backend's
+ * kernels want that: a GPU may change what is no normal float32. Everything is computed in float32 either way.
+ */
+export type WeightDtype = (typeof WEIGHT_DTYPES)[number];
+export type HalfDtype = Exclude<WeightDtype, 'float32'>;
+
+/** How a backend holds weights. */
+export interface WeightHolding {
+  readonly dtypes: readonly WeightDtype[];
+  /** What it computes fastest with. */
+  readonly preferred: WeightDtype;
+}
+
+/** A conversion of elements on the backend. Where it brings none, JavaScript widens, and weights are held in float32. */
 const CONVERT = 'DeltaDitConvert';
+const PLAIN: WeightHolding = { dtypes: ['float32'], preferred: 'float32' };
+const holdings = new WeakMap<tf.KernelBackend, WeightHolding>();
+
+/** Said by a backend of itself, once it has its kernels. */
+export function declareHolding(running: tf.KernelBackend, holding: WeightHolding): void {
+  holdings.set(running, holding);
+}
+
+/** Of the running backend. */
+export function weightHolding(): WeightHolding {
+  return (convertsElements() && holdings.get(tf.backend())) || PLAIN;
+}
+
+/** Whether the running backend converts elements itself, piece by piece as they are read. */
+export function convertsElements(): boolean {
+  return tf.getKernel(CONVERT, tf.getBackend()) !== undefined;
+}
+
+/** Where else weights are held so. */
+const HELD_BY: Readonly<Record<HalfDtype, string>> = {
+  bfloat16: 'on tensorflow with its fused ops (`npx delta-dit setup-native`, for a CPU) or on webgpu',
+  float16: 'on webgpu',
+};
+
 /** As kernels/convert_ops.cc numbers them. */
 const CODES = { F32: 0, F16: 1, BF16: 2 } as const;
 type Convertible = keyof typeof CODES;
 
 /** @throws BackendError when the running backend computes with no weights that are held so. */
 export function assertHolds(dtype: WeightDtype = 'float32'): void {
-  if (dtype !== 'float32' && dtype !== 'bfloat16')
-    throw new OptionError(`dtype: expected float32 or bfloat16, got ${JSON.stringify(dtype)}`);
-  if (dtype === 'float32' || holdsBfloat16()) return;
+  if (!WEIGHT_DTYPES.includes(dtype))
+    throw new OptionError(`dtype: expected ${WEIGHT_DTYPES.join(' or ')}, got ${JSON.stringify(dtype)}`);
+  const { dtypes } = weightHolding();
+  if (dtype === 'float32' || dtypes.includes(dtype)) return;
+  const held = dtypes.join(' or ');
   throw new BackendError(
-    `dtype bfloat16: needs the fused ops of the native backend on a CPU or of WebGPU, and ${tf.getBackend()} runs ` +
-      'without them. Take dtype float32, or run `npx delta-dit setup-native`; `delta-dit doctor` says what is there.',
+    `dtype ${dtype}: ${tf.getBackend()} holds weights as ${held} here. Take dtype ${held}, or run ` +
+      `${HELD_BY[dtype]}; \`delta-dit doctor\` says what is there.`,
   );
 }
 
-/** Whether the running backend computes with weights that are held as bfloat16. */
-export function holdsBfloat16(): boolean {
-  return tf.getKernel(CONVERT, tf.getBackend()) !== undefined;
-}
-
-const preferred = new WeakMap<tf.KernelBackend, WeightDtype>();
-
-/** Where nothing is said: what the running backend computes fastest with, float32 where it has not said so. */
-export function defaultWeightDtype(): WeightDtype {
-  return preferred.get(tf.backend()) ?? 'float32';
-}
-
-/** Said by a backend of itself. */
-export function preferWeightDtype(running: tf.KernelBackend, dtype: WeightDtype): void {
-  preferred.set(running, dtype);
-}
-
 /**
- * A tensor of the backend from a stored one.
- * @param held bfloat16 only where the last axis is even
- * @returns [..., n], or [..., n/2] as bfloat16
+ * A tensor of the backend from a stored one. What is too large for float16 becomes infinite, as in PyTorch.
+ * @param held of 16 bits only where the last axis is even
+ * @returns [..., n], or [..., n/2] of 16 bits
  */
 export async function holdTensor(stored: StoredTensor, held: WeightDtype, reading: ReadAhead): Promise<tf.Tensor> {
   const { dtype, shape } = stored;
   const elements = elementCount(shape);
-  const to = held === 'bfloat16' ? 'BF16' : 'F32';
+  const to = STORED_AS[held];
   const wholeWords = (elements * bytesPerElement(dtype)) % 4 === 0 && elements > 0;
-  if (holdsBfloat16() && isConvertible(dtype) && wholeWords) {
+  if (convertsElements() && isConvertible(dtype) && wholeWords) {
     const words = await convertPieces(stored, dtype, to, reading);
-    return reshaped(words, held === 'bfloat16' ? halved(shape) : shape);
+    return reshaped(words, held === 'float32' ? shape : halved(shape));
   }
   const bytes = await wholeOf(reading.read(stored));
-  if (held === 'bfloat16') {
-    const narrowed = encodeFloat32(toFloat32(bytes, dtype), 'BF16');
-    return reshaped(convert(narrowed, 'BF16', 'BF16'), halved(shape));
+  if (held !== 'float32') {
+    const narrowed = encodeFloat32(toFloat32(bytes, dtype), to);
+    return reshaped(convert(narrowed, to, to), halved(shape));
   }
   return tf.tidy(() => {
     const tensor = tf.tensor(toFloat32(bytes, dtype), [...shape], 'float32');
@@ -159,27 +178,31 @@ function convertElements(words: tf.Tensor, from: Convertible, to: Convertible): 
 }
 
 /**
- * bfloat16 as float32, by the backend that holds it.
+ * Weights of 16 bits as float32, by the backend that holds them.
  * @param held [..., n/2] @returns [..., n]
  */
-export function widenBfloat16<T extends tf.Tensor>(held: T): T {
+export function widen<T extends tf.Tensor>(held: T, dtype: HalfDtype): T {
   const pairs = held.shape.at(-1) ?? 0;
   return tf.tidy(() => {
     const rows = tf.reshape(held, [-1, pairs]);
-    return tf.reshape(convertElements(rows, 'BF16', 'F32'), [...held.shape.slice(0, -1), 2 * pairs]) as tf.Tensor as T;
+    return tf.reshape(convertElements(rows, STORED_AS[dtype], 'F32'), [
+      ...held.shape.slice(0, -1),
+      2 * pairs,
+    ]) as tf.Tensor as T;
   });
 }
 
 /**
- * Rows of an embedding table that is held as bfloat16, in float32. A backend whose own gather takes words for numbers, and
+ * Rows of an embedding table that is held in 16 bits, in float32. A backend whose own gather takes words for numbers, and
  * rounds them, brings a kernel for it.
  * @param held [R,n/2] @param indices [...] int32 @returns [...,n]
  */
-export function widenBfloat16Rows<T extends tf.Tensor>(held: tf.Tensor, indices: tf.Tensor): T {
+export function widenRows<T extends tf.Tensor>(held: tf.Tensor, indices: tf.Tensor, dtype: HalfDtype): T {
   const rows = 'DeltaDitConvertRows';
   if (!tf.getKernel(rows, tf.getBackend()))
-    return tf.tidy(() => widenBfloat16(tf.gather(held, indices)) as tf.Tensor as T);
-  return tf.engine().runKernel(rows, { x: held, indices }, { from: CODES.BF16, to: CODES.F32 }) as tf.Tensor as T;
+    return tf.tidy(() => widen(tf.gather(held, indices), dtype) as tf.Tensor as T);
+  const types = { from: CODES[STORED_AS[dtype]], to: CODES.F32 };
+  return tf.engine().runKernel(rows, { x: held, indices }, types) as tf.Tensor as T;
 }
 
 /**
@@ -203,8 +226,10 @@ export function outOfMemory(
   cause: unknown,
 ): BackendError | undefined {
   if (!(cause instanceof Error) || cause instanceof BackendError || !NO_MEMORY.test(cause.message)) return undefined;
-  const bytes = elementCount(shape) * (held === 'bfloat16' ? 2 : 4);
-  const halve = held === 'float32' && holdsBfloat16() ? ', load it with dtype bfloat16, which takes half' : '';
+  const bytes = elementCount(shape) * bytesPerElement(STORED_AS[held]);
+  const halves = weightHolding().dtypes.filter((dtype) => dtype !== 'float32');
+  const isWhole = held === 'float32' && halves.length > 0;
+  const halve = isWhole ? `, load it with dtype ${halves.join(' or ')}, which takes half` : '';
   return new BackendError(
     `${where}: there was no memory for its ${(bytes / 1e6).toFixed(1)} MB; free memory${halve}, ` +
       'or take a smaller model',

@@ -2,9 +2,16 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { assertTensorsFit, settleDevice } from '../device.ts';
 import { CheckpointError } from '../errors.ts';
 import { type Shape, sameShape } from '../shape.ts';
-import { assertHolds, holdsBfloat16, holdTensor, outOfMemory, type WeightDtype } from './hold.ts';
+import { assertHolds, convertsElements, holdTensor, outOfMemory, type WeightDtype } from './hold.ts';
 import { ReadAhead } from './read-ahead.ts';
 import type { StoredTensor, TensorArchive } from './stored-tensor.ts';
+
+/** A parameter in memory. */
+export interface HeldTensor {
+  /** Half as wide as its shape where it is held in 16 bits. */
+  readonly tensor: tf.Tensor;
+  readonly dtype: WeightDtype;
+}
 
 /** The parameters under one path of a checkpoint, as a layer sees them. */
 export class WeightScope {
@@ -17,8 +24,8 @@ export class WeightScope {
     return new WeightScope(this.weights, join(this.path, name));
   }
 
-  /** Hands over a loaded tensor, which the caller owns; one that is held as bfloat16 is half as wide as `shape`. */
-  take(name: string, shape: Shape): tf.Tensor {
+  /** Hands over a loaded tensor, which the caller owns. */
+  take(name: string, shape: Shape): HeldTensor {
     return this.weights.take(join(this.path, name), shape);
   }
 }
@@ -28,11 +35,11 @@ export class WeightScope {
  * handed over as the layer is built, so at most one layer's weights exist twice.
  */
 export class Weights {
-  private readonly loaded = new Map<string, { readonly tensor: tf.Tensor; readonly shape: Shape }>();
-  private readonly reading = new ReadAhead(holdsBfloat16());
+  private readonly loaded = new Map<string, HeldTensor & { readonly shape: Shape }>();
+  private readonly reading = new ReadAhead(convertsElements());
 
   /**
-   * @param dtype of what may be held in 16 bits (see `Parametrised.bfloat16Parameters`); the rest is float32
+   * @param dtype of what may be held in 16 bits (see `Parametrised.halvableParameters`); the rest is float32
    * @throws BackendError when the running backend cannot hold it.
    */
   constructor(
@@ -67,7 +74,7 @@ export class Weights {
 
   /**
    * Reads every tensor under `path`.
-   * @param held bfloat16 only where their last axis is even
+   * @param held of 16 bits only where their last axis is even
    * @throws BackendError, or of a device DeviceError, when there is no memory for them; what was loaded before stays until
    * `dispose`.
    */
@@ -83,24 +90,25 @@ export class Weights {
   private async loadTensor(stored: StoredTensor, held: WeightDtype): Promise<void> {
     const { name, shape } = stored;
     try {
-      this.loaded.set(name, { tensor: await holdTensor(stored, held, this.reading), shape });
+      const tensor = await holdTensor(stored, held, this.reading);
+      this.loaded.set(name, { tensor, dtype: held, shape });
     } catch (cause) {
       throw outOfMemory(`${this.archive.name}: ${name}`, stored, held, cause) ?? cause;
     }
   }
 
   /** @throws CheckpointError when the tensor is absent or of another shape. */
-  take(key: string, expected: Shape): tf.Tensor {
+  take(key: string, expected: Shape): HeldTensor {
     const loaded = this.loaded.get(key);
     if (!loaded) throw new CheckpointError(`${this.archive.name}: ${key} is not in the checkpoint; convert it again`);
-    const { tensor, shape } = loaded;
+    const { tensor, dtype, shape } = loaded;
     if (!sameShape(shape, expected)) {
       throw new CheckpointError(
         `${this.archive.name}: ${key}: expected [${expected.join(', ')}], got [${shape.join(', ')}]; convert it again`,
       );
     }
     this.loaded.delete(key);
-    return tensor;
+    return { tensor, dtype };
   }
 
   /** Frees what was loaded and never taken. The archive stays open: its opener closes it. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { assertHolds } from '../checkpoint/hold.ts';
+import { assertHolds, WEIGHT_DTYPES } from '../checkpoint/hold.ts';
 import { MANIFEST_NAME } from '../checkpoint/manifest.ts';
 import {
   BACKEND_NAMES,
@@ -92,12 +92,11 @@ export function withModelOptions(command: Command): Command {
 }
 
 export function withDtypeOption(command: Command): Command {
-  const types: readonly WeightDtype[] = ['float32', 'bfloat16'];
   return command.addOption(
     new Option(
       '--dtype <type>',
-      'weights in memory: bfloat16 takes half of it, on tensorflow (CPU) and webgpu (default: float32; with AMX bfloat16)',
-    ).choices(types),
+      'weights in memory: bfloat16 takes half of it, on tensorflow (CPU) and webgpu, float16 too, on webgpu (default: float32; with AMX bfloat16)',
+    ).choices(WEIGHT_DTYPES),
   );
 }
 

@@ -29,9 +29,9 @@ export abstract class Composite extends layers.Layer implements Parametrised {
     return shapes;
   }
 
-  bfloat16Parameters(): ReadonlySet<string> {
+  halvableParameters(): ReadonlySet<string> {
     const names = [...this.children].flatMap(([name, layer]) =>
-      [...layer.bfloat16Parameters()].map((path) => (name === '' ? path : `${name}.${path}`)),
+      [...layer.halvableParameters()].map((path) => (name === '' ? path : `${name}.${path}`)),
     );
     return new Set(names);
   }

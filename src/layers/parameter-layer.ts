@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { serialization } from '@tensorflow/tfjs-core';
 import { type LayerVariable, layers } from '@tensorflow/tfjs-layers';
-import { type WeightDtype, widenBfloat16, widenBfloat16Rows } from '../checkpoint/hold.ts';
+import { type WeightDtype, widen, widenRows } from '../checkpoint/hold.ts';
 import type { WeightScope } from '../checkpoint/weights.ts';
 import { CheckpointError } from '../errors.ts';
 import { elementCount, type Shape } from '../shape.ts';
@@ -35,29 +35,34 @@ class FromCheckpoint extends serialization.Serializable {
 export interface Parametrised {
   /** Path relative to the layer → shape. */
   parameterShapes(): ReadonlyMap<string, Shape>;
-  /** Of these, what may be held as bfloat16: kernels and embedding tables whose last axis is even. */
-  bfloat16Parameters(): ReadonlySet<string>;
+  /** Of these, what may be held in 16 bits: kernels and embedding tables whose last axis is even. */
+  halvableParameters(): ReadonlySet<string>;
   /** Frees the weights that are held, at whatever state of building; the number freed, 0 the second time. */
   disposeWeights(): number;
+}
+
+interface HeldVariable {
+  readonly variable: LayerVariable;
+  readonly dtype: WeightDtype;
 }
 
 /**
  * A leaf layer: its own parameters, no sub-layers. Built from a checkpoint when `stored` is given.
  */
 export abstract class ParameterLayer extends layers.Layer implements Parametrised {
-  private readonly variables = new Map<string, LayerVariable>();
+  private readonly held = new Map<string, HeldVariable>();
 
   /**
    * @param config what `getConfig` gives back
    * @param shapes parameter name → shape
    * @param stored where the parameters are read from; without it `build` fails, as weights are never drawn at random
-   * @param reducible the parameter that may be held as bfloat16, where there is one
+   * @param halvable the parameter that may be held in 16 bits where its last axis is even, if there is one
    */
   protected constructor(
     private readonly config: serialization.ConfigDict,
     private readonly shapes: Readonly<Record<string, Shape>>,
     private readonly stored?: WeightScope,
-    private readonly reducible?: string,
+    private readonly halvable?: string,
   ) {
     super({ trainable: false });
   }
@@ -66,10 +71,10 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
     return new Map(Object.entries(this.shapes));
   }
 
-  bfloat16Parameters(): ReadonlySet<string> {
-    const { reducible } = this;
-    const columns = reducible === undefined ? undefined : this.shapes[reducible]?.at(-1);
-    return new Set(reducible !== undefined && columns !== undefined && columns % 2 === 0 ? [reducible] : []);
+  halvableParameters(): ReadonlySet<string> {
+    const { halvable } = this;
+    const columns = halvable === undefined ? undefined : this.shapes[halvable]?.at(-1);
+    return new Set(halvable !== undefined && columns !== undefined && columns % 2 === 0 ? [halvable] : []);
   }
 
   override countParams(): number {
@@ -85,43 +90,48 @@ export abstract class ParameterLayer extends layers.Layer implements Parametrise
       );
     }
     for (const [name, shape] of Object.entries(this.shapes)) {
-      const tensor = stored.take(name, shape);
+      const { tensor, dtype } = stored.take(name, shape);
       const initialiser = new FromCheckpoint(tensor, name);
       // of another type than the tensor's own, it would be cast
-      this.variables.set(name, this.addWeight(name, [...shape], tensor.dtype, initialiser, undefined, false));
+      const variable = this.addWeight(name, [...shape], tensor.dtype, initialiser, undefined, false);
+      this.held.set(name, { variable, dtype });
     }
     this.built = true;
   }
 
   /** The value of a parameter, borrowed. */
   protected parameter<T extends tf.Tensor>(name: string): T {
-    const variable = this.variables.get(name);
-    if (!variable)
-      throw new CheckpointError(`${this.getClassName()}.${name} was used before build() or after dispose()`);
-    return variable.read() as T;
+    return this.heldVariable(name).variable.read() as T;
   }
 
-  /** How a parameter is held: as bfloat16 it is half as wide as its shape. */
   protected dtypeOf(name: string): WeightDtype {
-    return this.parameter(name).shape.at(-1) === this.shapes[name]?.at(-1) ? 'float32' : 'bfloat16';
+    return this.heldVariable(name).dtype;
   }
 
-  /** Calls `use` with the value of a parameter in float32; one that is held as bfloat16 is so for this call alone. */
+  /** Calls `use` with the value of a parameter in float32; one that is held in 16 bits is so for this call alone. */
   protected inFloat32<T extends tf.Tensor, R extends tf.TensorContainer>(name: string, use: (value: T) => R): R {
-    if (this.dtypeOf(name) === 'float32') return use(this.parameter(name));
-    return tf.tidy(() => use(widenBfloat16<T>(this.parameter(name))));
+    const dtype = this.dtypeOf(name);
+    if (dtype === 'float32') return use(this.parameter(name));
+    return tf.tidy(() => use(widen<T>(this.parameter(name), dtype)));
   }
 
   /** Rows of an embedding table in float32. @param indices [...] int32 @returns [...,D] */
   protected rows<T extends tf.Tensor>(name: string, indices: tf.Tensor): T {
-    if (this.dtypeOf(name) === 'float32') return tf.gather(this.parameter(name), indices) as T;
-    return widenBfloat16Rows(this.parameter(name), indices);
+    const dtype = this.dtypeOf(name);
+    if (dtype === 'float32') return tf.gather(this.parameter(name), indices) as T;
+    return widenRows(this.parameter(name), indices, dtype);
+  }
+
+  private heldVariable(name: string): HeldVariable {
+    const held = this.held.get(name);
+    if (!held) throw new CheckpointError(`${this.getClassName()}.${name} was used before build() or after dispose()`);
+    return held;
   }
 
   override disposeWeights(): number {
-    const count = this.variables.size;
-    for (const variable of this.variables.values()) variable.dispose();
-    this.variables.clear();
+    const count = this.held.size;
+    for (const { variable } of this.held.values()) variable.dispose();
+    this.held.clear();
     return count;
   }
 

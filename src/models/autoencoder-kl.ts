@@ -23,7 +23,7 @@ import { RowTiling } from './row-bands.ts';
 export interface AutoencoderKLOptions {
   /** Whether to hold the encoder too, which generation does not need. Default: false. */
   readonly encoder?: boolean | undefined;
-  /** How kernels are held; bfloat16 takes half of the memory. Default: float32. */
+  /** How kernels are held; bfloat16 and float16 take half of the memory. Default: float32. */
   readonly dtype?: WeightDtype | undefined;
 }
 

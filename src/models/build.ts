@@ -21,9 +21,9 @@ export function parameterShapesOf(parts: readonly ModelPart[]): ReadonlyMap<stri
 export function weightBytesOf(parts: readonly ModelPart[], dtype: WeightDtype = 'float32'): number {
   let bytes = 0;
   for (const { layer } of parts) {
-    const reduced = layer.bfloat16Parameters();
+    const halvable = layer.halvableParameters();
     for (const [name, shape] of layer.parameterShapes())
-      bytes += elementCount(shape) * (dtype === 'bfloat16' && reduced.has(name) ? 2 : 4);
+      bytes += elementCount(shape) * (dtype !== 'float32' && halvable.has(name) ? 2 : 4);
   }
   return bytes;
 }
@@ -31,8 +31,8 @@ export function weightBytesOf(parts: readonly ModelPart[], dtype: WeightDtype = 
 /** Reads a part's own parameters, and nothing else that may lie under its path, and builds it. */
 export async function buildPart({ path, layer }: ModelPart, weights: Weights): Promise<void> {
   const names = [...layer.parameterShapes().keys()];
-  const reduced = layer.bfloat16Parameters();
-  for (const name of names) await weights.load(`${path}.${name}`, reduced.has(name) ? weights.dtype : 'float32');
+  const halvable = layer.halvableParameters();
+  for (const name of names) await weights.load(`${path}.${name}`, halvable.has(name) ? weights.dtype : 'float32');
   layer.build([]);
 }
 

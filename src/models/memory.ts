@@ -18,7 +18,7 @@ import type { DiTConfig } from './dit-config.ts';
 import { PixArt } from './pixart.ts';
 import { PIXART_CAPTION_LENGTH, type PixArtConfig } from './pixart-config.ts';
 
-/** Bytes. All is float32 but weights that are held as bfloat16, whatever type the checkpoint has. */
+/** Bytes. All is float32 but weights that are held in 16 bits, whatever type the checkpoint has. */
 export interface ModelMemory {
   readonly weights: number;
   /** The most that one forward holds at once besides. */

@@ -87,13 +87,13 @@ export function wholeBlock(
   if (cross && caption && computes('cross'))
     Object.assign(inputs, { caption: caption.tokens, captionBias: caption.bias });
   const { numHeads, selfEps, mlpEps } = block;
-  const settings = { numHeads, selfEps, mlpEps, bfloat16: qkv.dtype === 'bfloat16' };
+  const settings = { numHeads, selfEps, mlpEps, dtype: qkv.dtype };
   return exchanging(inputs, settings, exchange);
 }
 
 function exchanging(
   inputs: Record<string, tf.Tensor>,
-  settings: Readonly<Record<string, number | boolean>>,
+  settings: Readonly<Record<string, number | boolean | string>>,
   { given, asked }: BranchExchange,
 ): BlockOutputs | undefined {
   const handed = BRANCHES.filter((name) => asked.includes(name));
@@ -108,9 +108,12 @@ function exchanging(
     for (const [i, tensor] of tensors.entries()) inputs[`${name}.part${i}`] = tensor;
     if (tensors.length > 0) attributes[`${name}Parts`] = tensors.length;
   }
-  const outputs = runFused<tf.Tensor3D[]>('DeltaDitBlock', inputs, attributes);
-  weights?.dispose();
-  if (!outputs) return undefined;
-  const [tokens, ...raw] = outputs as [tf.Tensor3D, ...tf.Tensor3D[]];
-  return { tokens, raw: new Map(handed.map((name, i) => [name, raw[i] as tf.Tensor3D])) };
+  try {
+    const outputs = runFused<tf.Tensor3D[]>('DeltaDitBlock', inputs, attributes);
+    if (!outputs) return undefined;
+    const [tokens, ...raw] = outputs as [tf.Tensor3D, ...tf.Tensor3D[]];
+    return { tokens, raw: new Map(handed.map((name, i) => [name, raw[i] as tf.Tensor3D])) };
+  } finally {
+    weights?.dispose();
+  }
 }

@@ -34,7 +34,7 @@ export type FusedOp =
 export function runFused<T extends Tensor | Tensor[]>(
   name: FusedOp,
   inputs: Readonly<Record<string, Tensor>>,
-  attributes: Readonly<Record<string, number | boolean>> = {},
+  attributes: Readonly<Record<string, number | boolean | string>> = {},
 ): T | undefined {
   if (!getKernel(name, getBackend())) return undefined;
   return engine().runKernel(name, inputs as NamedTensorMap, attributes as NamedAttrMap) as T;

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../checkpoint/hold.ts';
 import { BackendError } from '../errors.ts';
 import { geluTanh, silu } from './activations.ts';
 import { runFused } from './fused.ts';
@@ -6,18 +7,18 @@ import { joinResidual, layerNormModulate, type ModulatedNorm, type Residual } fr
 
 /** What a linear multiplies by and adds, as its layer holds it. */
 export interface LinearWeights {
-  /** float32 [in,out]; as bfloat16 a float32-typed [in,out/2] whose bytes are the bfloat16 elements, row-major. */
+  /** float32 [in,out]; of 16 bits [in,out/2], whose bytes are the elements, row-major. */
   readonly kernel: tf.Tensor2D;
   /** [out], float32 */
   readonly bias?: tf.Tensor1D | undefined;
-  readonly dtype: 'float32' | 'bfloat16';
+  readonly dtype: WeightDtype;
 }
 
 /**
  * x·kernel + bias over the last axis. One seat, which a backend may fuse; no gradients then.
  * @param x [..., in]
  * @returns [..., out]
- * @throws BackendError where the weights are bfloat16, which only a fused kernel reads
+ * @throws BackendError where the weights are of 16 bits, which only a fused kernel reads
  */
 export function linear<T extends tf.Tensor>(x: T, weights: LinearWeights): T {
   return fusedLinear({ x }, weights) ?? composedLinear(x, weights);
@@ -66,7 +67,7 @@ export function linearResidual(y: tf.Tensor3D, weights: LinearWeights, residual:
 export function adaLNVectors(c: tf.Tensor2D, weights: LinearWeights, parts: number): tf.Tensor2D[] {
   const { kernel, bias, dtype } = weights;
   const operands = { c, kernel, ...(bias && { bias }) };
-  const fused = runFused<tf.Tensor2D[]>('DeltaDitAdaLN', operands, { parts, bfloat16: dtype === 'bfloat16' });
+  const fused = runFused<tf.Tensor2D[]>('DeltaDitAdaLN', operands, { parts, dtype });
   return fused ?? tf.tidy(() => tf.split(composedLinear(silu(c), weights), parts, 1));
 }
 
@@ -76,15 +77,15 @@ function fusedLinear<T extends tf.Tensor>(
   attributes: Readonly<Record<string, number | boolean>> = {},
 ): T | undefined {
   const operands = { ...inputs, kernel, ...(bias && { bias }) };
-  return runFused<T>('DeltaDitLinear', operands, { ...attributes, bfloat16: dtype === 'bfloat16' });
+  return runFused<T>('DeltaDitLinear', operands, { ...attributes, dtype });
 }
 
 /** Leading axes are flattened: a 2-D product is the fast path of every backend (WebAssembly leaves it for batched products). */
 function composedLinear<T extends tf.Tensor>(x: T, { kernel, bias, dtype }: LinearWeights): T {
   if (dtype !== 'float32') {
     throw new BackendError(
-      `linear: ${dtype} weights need the fused ops of the native backend or of WebGPU, and ${tf.getBackend()} is ` +
-        'running without them. Load the weights as float32, or run `npm run setup-native`.',
+      `linear: ${dtype} weights need a fused op, and ${tf.getBackend()} is running without it. ` +
+        'Load the model again on this backend, as float32.',
     );
   }
   const [inFeatures, outFeatures] = kernel.shape;

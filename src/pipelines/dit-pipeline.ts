@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { CachePlan, PlanSetting } from '../cache/plan.ts';
 import type { CacheCounts } from '../cache/run-cache.ts';
 import { withWeights } from '../checkpoint/archive.ts';
-import { defaultWeightDtype, type WeightDtype } from '../checkpoint/hold.ts';
+import { type WeightDtype, weightHolding } from '../checkpoint/hold.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import { DiT } from '../models/dit.ts';
 import type { DiTCheckpoint, SamplingDefaults } from '../models/dit-checkpoint.ts';
@@ -68,7 +68,7 @@ export class DiTPipeline {
    * when the tensors are not those of the configuration. Nothing is left in memory then.
    */
   static async fromCheckpoint(checkpoint: DiTCheckpoint, options: LoadOptions = {}): Promise<DiTPipeline> {
-    const { numerics = checkpoint.numerics, dtype = defaultWeightDtype() } = options;
+    const { numerics = checkpoint.numerics, dtype = weightHolding().preferred } = options;
     checkAutoencoder(checkpoint.name, checkpoint.transformer.config.inChannels, checkpoint.vae.config);
     const config = withNumerics(checkpoint.transformer.config, numerics);
     const { archive } = checkpoint.transformer;

@@ -1,5 +1,6 @@
 /** All that repeats a picture, as it is written into the picture. */
 import * as z from 'zod';
+import { WEIGHT_DTYPES } from '../checkpoint/hold.ts';
 import { quoted } from '../checkpoint/quoted.ts';
 import { parseStrictJson } from '../checkpoint/strict-json.ts';
 import { FormatError, OptionError } from '../errors.ts';
@@ -67,7 +68,7 @@ const COMMON = {
   height: size,
   backend: text,
   /** Of the weights in memory. */
-  dtype: z.enum(['float32', 'bfloat16']),
+  dtype: z.enum(WEIGHT_DTYPES),
   rng: z.literal('torch-cpu'),
 };
 

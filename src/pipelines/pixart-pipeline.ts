@@ -3,7 +3,7 @@ import type { CachePlan, PlanSetting } from '../cache/plan.ts';
 import type { CacheCounts } from '../cache/run-cache.ts';
 import { withWeights } from '../checkpoint/archive.ts';
 import { toFloat32 } from '../checkpoint/dtypes.ts';
-import { defaultWeightDtype, type WeightDtype } from '../checkpoint/hold.ts';
+import { type WeightDtype, weightHolding } from '../checkpoint/hold.ts';
 import type { StoredTensor } from '../checkpoint/stored-tensor.ts';
 import { AutoencoderKL } from '../models/autoencoder-kl.ts';
 import type { SamplingDefaults } from '../models/dit-checkpoint.ts';
@@ -86,7 +86,7 @@ export class PixArtPipeline {
    * when the tensors are not those of the configuration. Nothing is left in memory then.
    */
   static async fromCheckpoint(checkpoint: PixArtCheckpoint, options: LoadOptions = {}): Promise<PixArtPipeline> {
-    const { numerics = checkpoint.numerics, dtype = defaultWeightDtype() } = options;
+    const { numerics = checkpoint.numerics, dtype = weightHolding().preferred } = options;
     checkAutoencoder(checkpoint.name, checkpoint.transformer.config.inChannels, checkpoint.vae.config);
     const config = withPixArtNumerics(checkpoint.transformer.config, numerics);
     const made: { dispose(): void }[] = [];

@@ -61,6 +61,7 @@ describe('with nothing asked for', () => {
       description: expect.stringMatching(/^WebAssembly( with SIMD)?, 1 thread$/),
       version: '4.22.0',
       gpu: false,
+      dtypes: ['float32'],
       absent: [
         {
           name: 'tensorflow',

@@ -2,15 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { bytesPerElement, encodeFloat32, toFloat32 } from '../../src/checkpoint/dtypes.ts';
+import { bytesPerElement, encodeFloat32, STORED_AS, toFloat32 } from '../../src/checkpoint/dtypes.ts';
 import { fileSource } from '../../src/checkpoint/file-source.ts';
 import {
   assertHolds,
-  defaultWeightDtype,
-  holdsBfloat16,
-  preferWeightDtype,
-  widenBfloat16,
-  widenBfloat16Rows,
+  declareHolding,
+  WEIGHT_DTYPES,
+  weightHolding,
+  widen,
+  widenRows,
 } from '../../src/checkpoint/hold.ts';
 import { openSafetensors } from '../../src/checkpoint/safetensors.ts';
 import { writeSafetensors } from '../../src/checkpoint/safetensors-writer.ts';
@@ -19,8 +19,8 @@ import { Weights } from '../../src/checkpoint/weights.ts';
 import { BackendError, FileError, OptionError } from '../../src/errors.ts';
 import { elementCount, type Shape } from '../../src/shape.ts';
 import { composed } from '../support/fused.ts';
+import { HALVES, holdsHalves } from '../support/half-weights.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
-import { unchecked } from '../unchecked.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'delta-dit-hold-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -40,12 +40,32 @@ function madeUp(name: string, dtype: StoredDtype, shape: Shape): StoredTensor {
   return { name, dtype, shape, read: async () => bytes };
 }
 
-it('holds float32 where nothing is said, unless the running backend says otherwise', () => {
-  expect(defaultWeightDtype()).toBe('float32');
-  preferWeightDtype(tf.backend(), 'bfloat16');
-  expect(defaultWeightDtype()).toBe('bfloat16');
-  preferWeightDtype(tf.backend(), 'float32');
-  expect(defaultWeightDtype()).toBe('float32');
+/** Of every finite float16 what is half way to the next, which is 2^16 after the last; that and its neighbours, of both signs. */
+function aroundTies(): StoredTensor {
+  const halves = Uint16Array.from({ length: 0x7c00 }, (_, half) => half);
+  const values = toFloat32(new Uint8Array(halves.buffer), 'F16');
+  const ties = values.map((value, i) => (value + (values[i + 1] ?? 2 ** 16)) / 2);
+  const bits = [...new Uint32Array(ties.buffer)].flatMap((tie) => [tie - 1, tie, tie + 1]);
+  const all = Uint32Array.from(bits.flatMap((positive) => [positive, positive | 0x80000000]));
+  return { name: 'ties', dtype: 'F32', shape: [ties.length, 6], read: async () => new Uint8Array(all.buffer) };
+}
+
+function archiveOf(...tensors: StoredTensor[]) {
+  return {
+    name: 'some/weights',
+    tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
+    metadata: new Map<string, string>(),
+    close: async () => {},
+  };
+}
+
+it('holds float32 where nothing is said, unless the running backend says otherwise of itself', () => {
+  const holding = weightHolding();
+  expect(holding.preferred).toBe('float32');
+  declareHolding(tf.backend(), { ...holding, preferred: 'bfloat16' });
+  expect(weightHolding().preferred).toBe(holding.dtypes.length > 1 ? 'bfloat16' : 'float32');
+  composed(() => expect(weightHolding()).toEqual({ dtypes: ['float32'], preferred: 'float32' }));
+  declareHolding(tf.backend(), holding);
 });
 
 // odd sizes, and an empty one
@@ -73,6 +93,11 @@ async function bitsOf(tensor: tf.Tensor): Promise<Uint32Array> {
   return new Uint32Array(values.buffer, values.byteOffset, values.length);
 }
 
+async function bytesOf(tensor: tf.Tensor): Promise<Buffer> {
+  const { buffer, byteOffset, byteLength } = await tensor.data();
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
 /** NaNs may differ in their payload: those of F64 and of rounding are all alike. */
 function expectSame(got: Uint32Array, want: Float32Array, name: string): void {
   const bits = new Uint32Array(want.buffer, want.byteOffset, want.length);
@@ -89,9 +114,10 @@ it.each(['announced', 'not announced'])('holds every type as float32, read in pi
       if (how === 'announced') weights.announce(TENSORS.map(({ name }) => name));
       for (const { name, dtype, shape, read } of TENSORS) {
         await weights.load(name);
-        const tensor = weights.take(name, shape);
-        expectSame(await bitsOf(tensor), toFloat32(await read(), dtype), name);
-        tensor.dispose();
+        const held = weights.take(name, shape);
+        expect(held.dtype).toBe('float32');
+        expectSame(await bitsOf(held.tensor), toFloat32(await read(), dtype), name);
+        held.tensor.dispose();
       }
       weights.dispose();
     });
@@ -99,22 +125,24 @@ it.each(['announced', 'not announced'])('holds every type as float32, read in pi
   });
 });
 
-it('holds every type as bfloat16, rounded to the nearest even', async () => {
-  if (!holdsBfloat16()) return unchecked('weights as bfloat16 on this backend: they need the fused ops');
+it.each(HALVES)('holds every type as %s, rounded to the nearest even, and its own as it is', async (half) => {
+  if (!holdsHalves('weights of 16 bits')) return;
+  const to = STORED_AS[half];
   await withFile(async (path) => {
     const archive = await openSafetensors(await fileSource(path));
     await expectNoLeak(async () => {
-      const weights = new Weights(archive, 'bfloat16');
+      const weights = new Weights(archive, half);
       const even = TENSORS.filter(({ shape }) => shape.at(-1)! % 2 === 0 && elementCount(shape) > 0);
       weights.announce(even.map(({ name }) => name));
       for (const { name, dtype, shape, read } of even) {
-        await weights.load(name, 'bfloat16');
+        await weights.load(name, half);
         const held = weights.take(name, shape);
-        expect(held.shape).toEqual([...shape.slice(0, -1), shape.at(-1)! / 2]);
-        const widened = widenBfloat16(held);
-        const rounded = toFloat32(encodeFloat32(toFloat32(await read(), dtype), 'BF16'), 'BF16');
+        expect([held.dtype, held.tensor.shape]).toEqual([half, [...shape.slice(0, -1), shape.at(-1)! / 2]]);
+        const widened = widen(held.tensor, half);
+        const rounded = toFloat32(encodeFloat32(toFloat32(await read(), dtype), to), to);
         expectSame(await bitsOf(widened), rounded, name);
-        tf.dispose([held, widened]);
+        if (dtype === to) expect((await bytesOf(held.tensor)).equals(await read())).toBe(true);
+        tf.dispose([held.tensor, widened]);
       }
       weights.dispose();
     });
@@ -122,18 +150,30 @@ it('holds every type as bfloat16, rounded to the nearest even', async () => {
   });
 });
 
-it('gives rows of what it holds as bfloat16, bit for bit', async () => {
-  if (!holdsBfloat16()) return unchecked('rows of bfloat16 on this backend: they need the fused ops');
-  const table = madeUp('table', 'BF16', [300, 64]);
-  const tables = { name: 'tables', tensors: new Map([['table', table]]), metadata: new Map(), close: async () => {} };
-  const all = toFloat32(await table.read(), 'BF16');
+it.each(HALVES)('rounds to %s as JavaScript does, half way between two float16 and beside it', async (half) => {
+  if (!holdsHalves('rounding to 16 bits')) return;
+  const ties = aroundTies();
+  await expectNoLeak(async () => {
+    const weights = new Weights(archiveOf(ties), half);
+    await weights.load('ties', half);
+    const { tensor } = weights.take('ties', ties.shape);
+    const values = toFloat32(await ties.read(), 'F32');
+    expect((await bytesOf(tensor)).equals(encodeFloat32(values, STORED_AS[half]))).toBe(true);
+    tensor.dispose();
+  });
+});
+
+it.each(HALVES)('gives rows of what it holds as %s, bit for bit', async (half) => {
+  if (!holdsHalves('rows of 16 bits')) return;
+  const table = madeUp('table', STORED_AS[half], [300, 64]);
+  const all = toFloat32(await table.read(), STORED_AS[half]);
   const rows = [299, 0, 7, 7];
   await expectNoLeak(async () => {
-    const weights = new Weights(tables, 'bfloat16');
-    await weights.load('table', 'bfloat16');
-    const held = weights.take('table', table.shape);
+    const weights = new Weights(archiveOf(table), half);
+    await weights.load('table', half);
+    const held = weights.take('table', table.shape).tensor;
     const indices = tf.tensor2d(rows, [2, 2], 'int32');
-    const got = widenBfloat16Rows(held, indices);
+    const got = widenRows(held, indices, half);
     expect(got.shape).toEqual([2, 2, 64]);
     const want = new Float32Array(rows.flatMap((row) => Array.from(all.subarray(row * 64, (row + 1) * 64))));
     expectSame(await bitsOf(got), want, 'rows');
@@ -144,32 +184,38 @@ it('gives rows of what it holds as bfloat16, bit for bit', async () => {
 
 describe('where it cannot be', () => {
   const small = madeUp('w', 'F32', [2, 4]);
-  const archiveOf = (...tensors: StoredTensor[]) => ({
-    name: 'some/weights',
-    tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
-    metadata: new Map<string, string>(),
-    close: async () => {},
-  });
 
-  it('refuses bfloat16 without fused ops by one error that says what to do, and works in float32 after', async () => {
-    await composed(async () => {
-      const text =
-        /^dtype bfloat16: needs the fused ops of the native backend on a CPU or of WebGPU, and \w+ runs without/;
-      await expectCleanFailure(() => new Weights(archiveOf(small), 'bfloat16'), BackendError, text);
-      await expectCleanFailure(
-        () => assertHolds('bfloat16'),
-        BackendError,
-        /Take dtype float32, or run `npx delta-dit/,
-      );
-      const weights = new Weights(archiveOf(small));
-      await weights.load('w');
-      weights.dispose();
-    });
+  it.each([
+    ['bfloat16', /Take dtype float32, or run on tensorflow with its fused ops \(`npx delta-dit setup-native`/],
+    ['float16', /Take dtype float32, or run on webgpu; `delta-dit doctor` says what is there\.$/],
+  ] as const)(
+    'refuses %s without fused ops by one error that says what to do, and works in float32 after',
+    async (dtype, advice) => {
+      await composed(async () => {
+        const text = new RegExp(`^dtype ${dtype}: \\w+ holds weights as float32 here\\. `);
+        await expectCleanFailure(() => new Weights(archiveOf(small), dtype), BackendError, text);
+        await expectCleanFailure(() => assertHolds(dtype), BackendError, advice);
+        const weights = new Weights(archiveOf(small));
+        await weights.load('w');
+        weights.dispose();
+      });
+    },
+  );
+
+  it('refuses what the running backend does not hold, and names what it does', async () => {
+    const { dtypes } = weightHolding();
+    for (const dtype of WEIGHT_DTYPES) {
+      const text = new RegExp(`holds weights as ${dtypes.join(' or ')} here\\. Take dtype ${dtypes.join(' or ')}, or`);
+      if (dtypes.includes(dtype)) assertHolds(dtype);
+      else await expectCleanFailure(() => assertHolds(dtype), BackendError, text);
+    }
+    expect(dtypes.includes('float16')).toBe(globalThis.DELTA_DIT_BACKEND === 'webgpu');
   });
 
   it('refuses other types', async () => {
-    const wrong = 'float16' as 'float32';
-    await expectCleanFailure(() => assertHolds(wrong), OptionError, /expected float32 or bfloat16, got "float16"/);
+    const wrong = 'float64' as 'float32';
+    const text = /expected float32 or bfloat16 or float16, got "float64"/;
+    await expectCleanFailure(() => assertHolds(wrong), OptionError, text);
   });
 
   it.each([

@@ -19,17 +19,23 @@ describe('--dtype', () => {
     expect(settings(path)).toMatchObject({ dtype: 'float32' });
   });
 
-  it('bfloat16 is refused by a backend that has no such weights, with what to do, and writes nothing', async () => {
-    const path = scratch.path('refused.png');
-    const text = /^error: dtype bfloat16: needs the fused ops.*wasm runs without them\. Take dtype float32/m;
-    expectRefusal(await generate('--backend', 'wasm', '--dtype', 'bfloat16', '-o', path), text);
-    expectRefusal(await runCli('bench', 'load', '--rounds', '1', '--backend', 'wasm', '--dtype', 'bfloat16'), text);
-    expect(existsSync(path)).toBe(false);
-  });
+  it.each(['bfloat16', 'float16'])(
+    '%s is refused by a backend that has no such weights, with what to do, and writes nothing',
+    async (dtype) => {
+      const path = scratch.path('refused.png');
+      const text = new RegExp(
+        `^error: dtype ${dtype}: wasm holds weights as float32 here\\. Take dtype float32, or run on`,
+        'm',
+      );
+      expectRefusal(await generate('--backend', 'wasm', '--dtype', dtype, '-o', path), text);
+      expectRefusal(await runCli('bench', 'load', '--rounds', '1', '--backend', 'wasm', '--dtype', dtype), text);
+      expect(existsSync(path)).toBe(false);
+    },
+  );
 
   it('refuses other types', async () => {
-    const { code, stderr } = await generate('--dtype', 'float16', '-o', scratch.path('odd.png'));
-    expect([code, stderr]).toEqual([1, expect.stringContaining('Allowed choices are float32, bfloat16')]);
+    const { code, stderr } = await generate('--dtype', 'float64', '-o', scratch.path('odd.png'));
+    expect([code, stderr]).toEqual([1, expect.stringContaining('Allowed choices are float32, bfloat16, float16')]);
   });
 
   it('bfloat16 is told, kept in the picture, and repeated to the byte by --from-image', async () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { readPngText } from '../../src/pipelines/png.ts';
 import { readPng } from '../support/read-png.ts';
 import { softwareAdapter } from '../support/software-adapter.ts';
 import { convertTinyModel, runCli, scratchFolder, startCli } from './run-cli.ts';
@@ -25,6 +27,21 @@ describe('generate --backend webgpu', () => {
     const [a, b] = [await readPng(ours), await readPng(other)];
     const difference = Array.from(a.data, (value, i) => Math.abs(value - b.data[i]!));
     expect(Math.max(...difference)).toBeLessThanOrEqual(1);
+  });
+
+  it('holds weights in float16, which it says and keeps in the picture', async () => {
+    const path = scratch.path('float16.png');
+    const { code, stderr } = await runCli(...onWebGPU, '1', '--dtype', 'float16', '-o', path);
+    expect([code, stderr]).toEqual([0, expect.stringContaining('weights in float16, seed 3')]);
+    const settings = JSON.parse(readPngText(path, readFileSync(path)).get('delta-dit') ?? '');
+    expect(settings).toMatchObject({ backend: 'webgpu', dtype: 'float16' });
+  });
+
+  it('is among what doctor names, with the types that weights are held in', async () => {
+    const { stdout } = await runCli('doctor', '--json');
+    const [webgpu] = JSON.parse(stdout).backends.filter(({ backend }: { backend: string }) => backend === 'webgpu');
+    expect(webgpu).toMatchObject({ status: 'ok', dtypes: ['float32', 'bfloat16', 'float16'] });
+    expect(webgpu.description).toContain('weights in float32 or bfloat16 or float16 (--dtype)');
   });
 
   it('stops when it is interrupted', async () => {

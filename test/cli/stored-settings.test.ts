@@ -55,7 +55,7 @@ function madeUpCommon(draws: Draws) {
     width: draws.whole(1, 2048),
     height: draws.whole(1, 2048),
     backend: text(),
-    dtype: draws.one(['float32', 'bfloat16'] as const),
+    dtype: draws.one(['float32', 'bfloat16', 'float16'] as const),
   };
 }
 

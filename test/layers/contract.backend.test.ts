@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { layers } from '@tensorflow/tfjs-layers';
-import { holdsBfloat16, type WeightDtype } from '../../src/checkpoint/hold.ts';
+import type { WeightDtype } from '../../src/checkpoint/hold.ts';
 import type { WeightScope } from '../../src/checkpoint/weights.ts';
 import { CheckpointError } from '../../src/errors.ts';
 import { CrossAttention, SelfAttention } from '../../src/layers/attention.ts';
@@ -29,9 +29,9 @@ import type { T5EncoderConfig } from '../../src/models/t5-config.ts';
 import { T5FeedForwardLayer, T5SelfAttentionLayer } from '../../src/models/t5-layers.ts';
 import { elementCount, type Shape } from '../../src/shape.ts';
 import { relativeL2 } from '../support/compare.ts';
+import { HALVES, holdsHalves } from '../support/half-weights.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { randomTensor, randomWeights } from '../support/random-weights.ts';
-import { unchecked } from '../unchecked.ts';
 
 type OurLayer = layers.Layer & Parametrised;
 
@@ -237,8 +237,6 @@ const SAMPLES: Record<string, Sample> = {
   },
 };
 
-const NO_FUSED_OPS = 'weights as bfloat16 on this backend: they need the fused ops of the native one';
-
 function drawIds(shape: Shape): tf.Tensor {
   const values = Int32Array.from({ length: elementCount(shape) }, (_, i) => 3 - (i % 4));
   return tf.tensor(values, [...shape], 'int32');
@@ -246,8 +244,7 @@ function drawIds(shape: Shape): tf.Tensor {
 
 describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs, ids }) => {
   async function built(dtype?: WeightDtype): Promise<OurLayer> {
-    const bfloat16 = dtype === 'bfloat16' ? make().bfloat16Parameters() : new Set<string>();
-    const weights = await randomWeights(make().parameterShapes(), 1, bfloat16);
+    const weights = await randomWeights(make().parameterShapes(), 1, dtype, make().halvableParameters());
     const layer = make(weights.scope('layer'));
     layer.build(inputs.length === 1 ? [...inputs[0]!] : inputs.map((shape) => [...shape]));
     weights.dispose();
@@ -290,24 +287,27 @@ describe.each(Object.entries(SAMPLES))('%s', (name, { make, inputs, ids }) => {
     layer.dispose();
   });
 
-  it('gives the same within a hundredth, with kernels and tables as bfloat16, and counts as many parameters', async () => {
-    if (!holdsBfloat16()) return unchecked(NO_FUSED_OPS);
-    await expectNoLeak(async () => {
-      const [exact, held] = [await built(), await built('bfloat16')];
-      const halves = [...held.bfloat16Parameters()].map((key) => elementCount(held.parameterShapes().get(key)!) / 2);
-      const elements = (layer: OurLayer) =>
-        layer.weights.reduce((sum, { shape }) => sum + elementCount(shape as number[]), 0);
-      expect(elements(exact) - elements(held)).toBe(halves.reduce((sum, half) => sum + half, 0));
-      expect(held.countParams()).toBe(exact.countParams());
-      const xs = drawInputs();
-      const [want, got] = [applied(exact, xs), applied(held, xs)];
-      const error = await relativeL2(got, want);
-      expect(error).toBeLessThan(1e-2);
-      expect(error > 0).toBe(halves.length > 0);
-      tf.dispose([xs, want, got]);
-      for (const layer of [exact, held]) layer.dispose();
-    });
-  });
+  it.each(HALVES)(
+    'gives nearly the same, with kernels and tables as %s, and counts as many parameters',
+    async (dtype) => {
+      if (!holdsHalves('layers with weights of 16 bits')) return;
+      await expectNoLeak(async () => {
+        const [exact, held] = [await built(), await built(dtype)];
+        const halves = [...held.halvableParameters()].map((key) => elementCount(held.parameterShapes().get(key)!) / 2);
+        const elements = (layer: OurLayer) =>
+          layer.weights.reduce((sum, { shape }) => sum + elementCount(shape as number[]), 0);
+        expect(elements(exact) - elements(held)).toBe(halves.reduce((sum, half) => sum + half, 0));
+        expect(held.countParams()).toBe(exact.countParams());
+        const xs = drawInputs();
+        const [want, got] = [applied(exact, xs), applied(held, xs)];
+        const error = await relativeL2(got, want);
+        expect(error).toBeLessThan(1e-2);
+        expect(error > 0).toBe(halves.length > 0);
+        tf.dispose([xs, want, got]);
+        for (const layer of [exact, held]) layer.dispose();
+      });
+    },
+  );
 
   it('gives a fresh tensor, leaves its inputs, and frees its weights once, whatever the number of calls', async () => {
     await expectNoLeak(async () => {

@@ -11,10 +11,10 @@ import {
   normLinear,
   normLinearGelu,
 } from '../../src/ops/linear.ts';
-import { roundedToBfloat16 } from '../support/bfloat16.ts';
 import { expectBitEqual } from '../support/compare.ts';
 import { fusedAddon } from '../support/fused.ts';
 import { byEachInstructionSet, expectAgreement } from '../support/fused-agreement.ts';
+import { roundedKernel } from '../support/half-weights.ts';
 import { expectNoLeak } from '../support/memory.ts';
 import { randomTensor } from '../support/random-weights.ts';
 
@@ -36,10 +36,10 @@ const SIZES = [
 ] as const;
 
 if (globalThis.DELTA_DIT_BACKEND === 'wasm') {
-  it('refuses bfloat16 weights where no kernel reads them', () => {
-    const weights: LinearWeights = { kernel: tf.ones([4, 3]), dtype: 'bfloat16' };
+  it.each(['bfloat16', 'float16'] as const)('refuses %s weights where no kernel reads them', (dtype) => {
+    const weights: LinearWeights = { kernel: tf.ones([4, 3]), dtype };
     expect(() => linear(tf.ones([2, 4]), weights)).toThrow(BackendError);
-    expect(() => linear(tf.ones([2, 4]), weights)).toThrow('bfloat16 weights need the fused ops');
+    expect(() => linear(tf.ones([2, 4]), weights)).toThrow(`${dtype} weights need a fused op`);
   });
 }
 
@@ -65,7 +65,7 @@ byEachInstructionSet((isThere) => {
     if (!isThere()) return;
     const { x, kernel, bias, norm, stream, gate } = operands(size);
     const weights: LinearWeights = { kernel, bias, dtype: 'float32' };
-    const { held, widened } = await roundedToBfloat16(kernel);
+    const { held, widened } = await roundedKernel(kernel, 'bfloat16');
     const kept = x.clone();
     const tolerance = fusedAddon().instructions() === 'amx' ? 1e-2 : undefined; // its rows are rounded, too
     const seats: ((weights: LinearWeights) => tf.Tensor)[] = [
@@ -116,7 +116,7 @@ byEachInstructionSet((isThere) => {
     const kernel = randomTensor<tf.Tensor2D>([features, out], 2, features ** -0.5);
     const c = randomTensor<tf.Tensor2D>([n, features], 1);
     const weights: LinearWeights = { kernel, bias: randomTensor([out], 3), dtype: 'float32' };
-    const { held, widened } = await roundedToBfloat16(kernel);
+    const { held, widened } = await roundedKernel(kernel, 'bfloat16');
     const joined = (weights: LinearWeights) => () => tf.tidy(() => tf.concat(adaLNVectors(c, weights, parts), 1));
     await expectAgreement(joined(weights));
     const half = { ...weights, kernel: held, dtype: 'bfloat16' } as const;
@@ -140,6 +140,14 @@ byEachInstructionSet((isThere) => {
     for (const residual of [{ x: stream }, { x: stream, gate }]) {
       await expectBitEqual(linearResidual(x, weights, residual), joinResidual(linear(x, weights), residual));
     }
+  });
+
+  it('refuse float16 weights, which are of another backend', () => {
+    if (!isThere()) return;
+    const [x, kernel] = [tf.ones([2, 12]) as tf.Tensor2D, tf.ones([12, 3]) as tf.Tensor2D];
+    const weights: LinearWeights = { kernel, dtype: 'float16' };
+    expect(() => linear(x, weights)).toThrow(BackendError);
+    expect(() => adaLNVectors(x, weights, 3)).toThrow('weights are float16, and these ops read float32 or bfloat16');
   });
 
   it('refuse shapes that do not fit, and leave nothing', async () => {

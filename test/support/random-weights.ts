@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../../src/checkpoint/hold.ts';
 import type { StoredTensor, TensorArchive } from '../../src/checkpoint/stored-tensor.ts';
 import { Weights } from '../../src/checkpoint/weights.ts';
 import { TorchGenerator } from '../../src/ops/randn.ts';
@@ -24,16 +25,17 @@ export function randomArchive(shapes: ReadonlyMap<string, Shape>, seed = 1): Ten
   return { name: 'memory', tensors, metadata: new Map(), close: async () => {} };
 }
 
-/** Random weights for a layer at the path `layer`. @param bfloat16 names of those that are held so */
+/** Random weights for a layer at the path `layer`. @param dtype of those that are named in `halvable` */
 export async function randomWeights(
   shapes: ReadonlyMap<string, Shape>,
   seed = 1,
-  bfloat16: ReadonlySet<string> = new Set(),
+  dtype: WeightDtype = 'float32',
+  halvable: ReadonlySet<string> = new Set(),
 ): Promise<Weights> {
   const weights = new Weights(
     randomArchive(new Map([...shapes].map(([name, shape]) => [`layer.${name}`, shape])), seed),
   );
-  for (const name of shapes.keys()) await weights.load(`layer.${name}`, bfloat16.has(name) ? 'bfloat16' : 'float32');
+  for (const name of shapes.keys()) await weights.load(`layer.${name}`, halvable.has(name) ? dtype : 'float32');
   return weights;
 }
 

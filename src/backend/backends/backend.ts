@@ -1,4 +1,5 @@
 import { findBackendFactory, type KernelBackend, removeBackend, setBackend, version_core } from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../../checkpoint/hold.ts';
 import { BackendError } from '../../errors.ts';
 
 export const BACKEND_NAMES = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
@@ -32,6 +33,8 @@ export interface BackendReport {
   readonly gpu: boolean;
   /** Of TensorFlow: our own ops on top of it. */
   readonly fusedOps?: FusedOpsReport;
+  /** How weights can be held: the `dtype` of a pipeline. */
+  readonly dtypes: readonly WeightDtype[];
   /** Backends that come before it and were passed over because they are not there, in order. */
   readonly absent: readonly AbsentBackend[];
 }
@@ -58,7 +61,7 @@ export interface Backend {
   /** Loads the package and makes it the backend of tfjs. Throws BackendError. */
   start(options: BackendOptions): Promise<void>;
   /** Describes the backend while it runs. */
-  describe(running: KernelBackend): Promise<Omit<BackendReport, 'name' | 'absent' | 'fusedOps'>>;
+  describe(running: KernelBackend): Promise<Omit<BackendReport, 'name' | 'absent' | 'fusedOps' | 'dtypes'>>;
   /** Hears what goes wrong in the backend's device on its own, also where the caller has started it. */
   listen?(running: KernelBackend): void;
   /** Whether that device is gone, so that the backend has to be started again. */

@@ -1,3 +1,4 @@
+import type { WeightDtype } from '../../checkpoint/hold.ts';
 import { type BackendName, TFJS_VERSION } from '../backends/backend.ts';
 import { CPU_DESCRIPTION } from '../backends/cpu.ts';
 import { describeWasm } from '../backends/wasm.ts';
@@ -23,6 +24,8 @@ export interface BackendCheck extends Finding {
   readonly gpu?: boolean;
   /** Of webgpu, where there is one. */
   readonly adapter?: AdapterAnswer;
+  /** How webgpu holds weights. */
+  readonly dtypes?: readonly WeightDtype[];
 }
 
 /**

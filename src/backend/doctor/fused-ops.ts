@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { WeightDtype } from '../../checkpoint/hold.ts';
 import { fusedAddonPath } from '../native/fused-addon.ts';
+import { NATIVE_DTYPES } from '../native/fused-kernels.ts';
 import { type ProbeOptions, probeFusedOps } from '../native/probe.ts';
 import { setUpCommand } from '../native/set-up-command.ts';
 import { findTfjsNode } from '../native/tfjs-node-package.ts';
@@ -33,5 +34,5 @@ export async function checkFusedOps(
   if (!existsSync(addon)) return { status: 'warning', problem: 'are not compiled yet; pictures take longer', fix };
   const probe = await probeFusedOps(tfjsNode, addon, options);
   if (!probe.works) return { addon, status: 'failed', problem: `do not work: ${probe.reason}`, fix };
-  return { addon, instructions: probe.instructions, dtypes: ['float32', 'bfloat16'], ...OK };
+  return { addon, instructions: probe.instructions, dtypes: NATIVE_DTYPES, ...OK };
 }

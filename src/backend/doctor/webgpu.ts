@@ -2,6 +2,7 @@ import { TFJS_VERSION } from '../backends/backend.ts';
 import type { ProbeOptions } from '../native/probe.ts';
 import { describeAdapter, isSoftware } from '../webgpu/adapter.ts';
 import { dawnOptions, findDawn, noAdapterAdvice, runsHere } from '../webgpu/dawn.node.ts';
+import { SHADER_DTYPES } from '../webgpu/fused-kernels.ts';
 import { type AdapterAnswer, probeDawn } from '../webgpu/probe.ts';
 import type { BackendCheck } from './backends.ts';
 import { OK } from './finding.ts';
@@ -28,14 +29,23 @@ export async function checkWebGPU(options: ProbeOptions): Promise<BackendCheck> 
   if (!adapter) return { ...found, status: 'absent', problem: `finds no adapter. ${noAdapterAdvice()}` };
   const { info } = adapter;
   const description = [describeAdapter(info), ...factsOf(adapter)].join('; ');
-  return { ...found, ...OK, description, library: TFJS_VERSION, gpu: !isSoftware(info), adapter };
+  return {
+    ...found,
+    ...OK,
+    description,
+    library: TFJS_VERSION,
+    gpu: !isSoftware(info),
+    adapter,
+    dtypes: SHADER_DTYPES,
+  };
 }
 
 function factsOf({ maxBufferSize, maxStorageBufferBindingSize, shaderF16 }: AdapterAnswer): string[] {
   const largest = Math.min(maxBufferSize, maxStorageBufferBindingSize);
   return [
     `tensors up to ${Math.floor(largest / 1e6)} MB`,
-    shaderF16 ? 'with 16-bit floats (shader-f16)' : 'without 16-bit floats (the adapter has no shader-f16)',
+    `weights in ${SHADER_DTYPES.join(' or ')} (--dtype)`,
+    shaderF16 ? 'with 16-bit arithmetic (shader-f16)' : 'without 16-bit arithmetic (the adapter has no shader-f16)',
     'asked for with --backend webgpu',
   ];
 }

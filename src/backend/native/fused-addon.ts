@@ -3,10 +3,10 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
-import { preferWeightDtype } from '../../checkpoint/hold.ts';
+import { declareHolding } from '../../checkpoint/hold.ts';
 import { BackendError } from '../../errors.ts';
 import type { FusedOpsReport } from '../backends/backend.ts';
-import { type NodeBackend, registerFusedKernels } from './fused-kernels.ts';
+import { NATIVE_DTYPES, type NodeBackend, registerFusedKernels } from './fused-kernels.ts';
 import { ownFolder } from './own-package.ts';
 import { setUpCommand } from './set-up-command.ts';
 import type { TfjsNodePackage } from './tfjs-node-package.ts';
@@ -64,7 +64,8 @@ export function loadFusedOps(tfjsNode: TfjsNodePackage | undefined, running: Ker
   registerFusedKernels();
   const instructions = addon.instructions();
   // PSNR of the shipped DiT's pictures to float32: 49 dB and above (20 steps, 8 classes, linears rounded so in PyTorch).
-  if (instructions === 'amx') preferWeightDtype(running, 'bfloat16');
+  const preferred = instructions === 'amx' ? 'bfloat16' : 'float32';
+  declareHolding(running, { dtypes: NATIVE_DTYPES, preferred });
   return { instructions };
 }
 

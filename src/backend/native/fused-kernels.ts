@@ -8,6 +8,8 @@ import {
   type Tensor,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../../checkpoint/hold.ts';
+import { BackendError } from '../../errors.ts';
 import type { FusedOp } from '../../ops/fused.ts';
 
 /** As much of tfjs-node's backend as calling an op by name takes. */
@@ -43,6 +45,9 @@ interface Call {
 
 type Kernel = (call: Call) => Tensor | Tensor[];
 
+/** How these kernels take weights. */
+export const NATIVE_DTYPES: readonly WeightDtype[] = ['float32', 'bfloat16'];
+
 /** What stands behind seats in src/ops: ops of our addon. */
 const KERNELS: Readonly<Partial<Record<FusedOp, Kernel>>> = {
   DeltaDitLayerNormModulate: (call) => op('DeltaDitLayerNormModulate', call, ['x', 'shift', 'scale'], [eps(call)]),
@@ -58,7 +63,7 @@ const KERNELS: Readonly<Partial<Record<FusedOp, Kernel>>> = {
   DeltaDitLinear: linear,
   DeltaDitBlock: block,
   DeltaDitAdaLN: (call) => {
-    const attributes = [count(call, 'parts', 'parts'), ...bfloat16(call)];
+    const attributes = [count(call, 'parts', 'parts'), ...heldAs(call)];
     const inputs = given(call.inputs, ['c', 'kernel', 'bias']);
     return call.backend.executeMultipleOutputs('DeltaDitAdaLN', attributes, inputs, call.attrs.parts as number);
   },
@@ -94,7 +99,7 @@ const LINEAR_INPUTS = { bias: ['bias'], norm: ['shift', 'scale'], residual: ['re
 
 function linear(call: Call): Tensor {
   const { attrs } = call;
-  const attributes: OpAttribute[] = [...bfloat16(call)];
+  const attributes: OpAttribute[] = [...heldAs(call)];
   if (attrs.gelu) attributes.push(yes(call, 'gelu'));
   if (attrs.eps !== undefined) attributes.push(eps(call));
   return listOp('DeltaDitLinear', call, ['x', 'kernel'], LINEAR_INPUTS, attributes);
@@ -110,7 +115,7 @@ function block(call: Call): Tensor[] {
   const asked = BRANCHES.filter((name) => attrs[`${name}Asked`]);
   const given = BRANCHES.filter((name) => attrs[`${name}Parts`]);
   const attributes: OpAttribute[] = [
-    ...bfloat16(call),
+    ...heldAs(call),
     count(call, 'num_heads', 'numHeads'),
     { name: 'self_eps', type: TF_ATTR_FLOAT, value: attrs.selfEps as number },
     { name: 'mlp_eps', type: TF_ATTR_FLOAT, value: attrs.mlpEps as number },
@@ -172,9 +177,15 @@ function given(inputs: Call['inputs'], names: readonly string[]): TensorInfo[] {
   return names.map((name) => inputs[name] as TensorInfo);
 }
 
-/** TensorFlow allows no attribute of a dtype's name. */
-function bfloat16(call: Call): OpAttribute[] {
-  return call.attrs.bfloat16 ? [yes(call, 'is_bfloat16')] : [];
+/** TensorFlow allows no attribute of a dtype's name. @throws BackendError for weights of another backend */
+function heldAs(call: Call): OpAttribute[] {
+  const dtype = call.attrs.dtype as WeightDtype;
+  if (!NATIVE_DTYPES.includes(dtype)) {
+    throw new BackendError(
+      `linear: weights are ${dtype}, and these ops read ${NATIVE_DTYPES.join(' or ')}. Load the model again on this backend.`,
+    );
+  }
+  return dtype === 'bfloat16' ? [yes(call, 'is_bfloat16')] : [];
 }
 
 function eps({ backend, attrs }: Call): OpAttribute {

@@ -1,11 +1,11 @@
 /** Elements in other types. What is not float32 lies in int32 words: of a float32, a GPU may change the bits. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { HalfDtype, WeightDtype } from '../../checkpoint/hold.ts';
 import { type Call, given } from './kernel.ts';
 import { type GpuBackend, release, runShader, type Shader } from './shader.ts';
 
 // as CODES in src/checkpoint/hold.ts
-const TYPES = ['float32', 'float16', 'bfloat16'] as const;
-type ElementType = (typeof TYPES)[number];
+const TYPES: readonly WeightDtype[] = ['float32', 'float16', 'bfloat16'];
 
 /**
  * @param x [R,C], words of the type `from`: int32, or on the host still, whatever their type
@@ -65,11 +65,11 @@ export function allocateKernel(call: Call): TensorInfo {
   return allocated;
 }
 
-function typeOf({ attrs }: Call, name: 'from' | 'to'): ElementType {
-  return TYPES[attrs[name] as number] as ElementType;
+function typeOf({ attrs }: Call, name: 'from' | 'to'): WeightDtype {
+  return TYPES[attrs[name] as number] as WeightDtype;
 }
 
-function perWord(type: ElementType): number {
+function perWord(type: WeightDtype): number {
   return type === 'float32' ? 1 : 2;
 }
 
@@ -94,14 +94,17 @@ function runOnWords(
   return result;
 }
 
-function conversion(words: TensorInfo, from: ElementType, to: ElementType, shape: number[], at = 0): Shader {
-  const pair = 'toBfloat16(bitsOf(2 * index)) | (toBfloat16(bitsOf(2 * index + 1)) << 16u)';
-  const word = to === 'float32' ? 'bitcast<f32>(bitsOf(index))' : `bitcast<i32>(${pair})`;
+/** Words of one type are copied as they are. */
+function conversion(words: TensorInfo, from: WeightDtype, to: WeightDtype, shape: number[], at = 0): Shader {
+  const isCopy = from === to;
+  const pair = 'rounded(bitsOf(2 * index)) | (rounded(bitsOf(2 * index + 1)) << 16u)';
+  const bits = isCopy ? 'words[index]' : to === 'float32' ? 'bitsOf(index)' : pair;
+  const word = `bitcast<${to === 'float32' ? 'f32' : 'i32'}>(${bits})`;
   return {
     name: `convert ${from} ${to}`,
     code: `
-${BITS[from]}
-${to === 'float32' ? '' : TO_BFLOAT16}
+${isCopy ? '' : BITS[from]}
+${isCopy || to === 'float32' ? '' : ROUNDED[to]}
 fn main(index : i32) {
   if (index < uniforms.size) {
     result[uniforms.start + index] = ${word};
@@ -114,7 +117,7 @@ fn main(index : i32) {
 }
 
 /** `bitsOf(i)`: element i as the bits of a float32. */
-const BITS: Readonly<Record<ElementType, string>> = {
+const BITS: Readonly<Record<WeightDtype, string>> = {
   float32: `
 fn bitsOf(i : i32) -> u32 {
   return bitcast<u32>(words[i]);
@@ -141,11 +144,33 @@ fn bitsOf(i : i32) -> u32 {
 }`,
 };
 
-/** The nearest, ties to even; NaN stays NaN. */
-const TO_BFLOAT16 = `
-fn toBfloat16(bits : u32) -> u32 {
+/** `rounded(bits)`: the element nearest to a float32, ties to even, as bits; NaN stays NaN. */
+const ROUNDED: Readonly<Record<HalfDtype, string>> = {
+  bfloat16: `
+fn rounded(bits : u32) -> u32 {
   if ((bits & 0x7fffffffu) > 0x7f800000u) {
     return (bits >> 16u) | 0x40u;
   }
   return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
-}`;
+}`,
+  // WGSL's own pack2x16float may round either way. From 65,520 on they are infinite; below 2^-14 they count units of 2^-24
+  float16: `
+fn withoutLowest(bits : u32, count : u32) -> u32 {
+  return (bits + (1u << (count - 1u)) - 1u + ((bits >> count) & 1u)) >> count;
+}
+fn rounded(bits : u32) -> u32 {
+  let sign = (bits >> 16u) & 0x8000u;
+  let magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) {
+    return sign | 0x7e00u;
+  }
+  if (magnitude >= 0x477ff000u) {
+    return sign | 0x7c00u;
+  }
+  if (magnitude >= 0x38800000u) {
+    return sign | withoutLowest(magnitude - 0x38000000u, 13u);
+  }
+  let mantissa = (magnitude & 0x7fffffu) | 0x800000u;
+  return sign | withoutLowest(mantissa, min(126u - (magnitude >> 23u), 25u));
+}`,
+};

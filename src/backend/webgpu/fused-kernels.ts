@@ -1,4 +1,5 @@
 import { getKernel, type KernelBackend, type KernelConfig, registerKernel } from '@tensorflow/tfjs-core';
+import { declareHolding, type WeightDtype } from '../../checkpoint/hold.ts';
 import type { FusedOp } from '../../ops/fused.ts';
 import type { FusedOpsReport } from '../backends/backend.ts';
 import { geluKernel } from './activations.ts';
@@ -10,6 +11,9 @@ import type { Kernel } from './kernel.ts';
 import { layerNormModulateKernel } from './layer-norm.ts';
 import { adaLNKernel, linearKernel } from './linear.ts';
 import { weightedSumKernel } from './weighted-sum.ts';
+
+/** How these shaders take weights: WGSL unpacks the elements of a word on every adapter, also without shader-f16. */
+export const SHADER_DTYPES: readonly WeightDtype[] = ['float32', 'bfloat16', 'float16'];
 
 /** What stands behind seats in src/ops: shaders of ours. */
 const KERNELS: Readonly<Partial<Record<FusedOp, Kernel>>> = {
@@ -38,5 +42,6 @@ export function loadFusedShaders(running: KernelBackend): FusedOpsReport | undef
     const kernelFunc = kernel as unknown as KernelConfig['kernelFunc'];
     registerKernel({ kernelName, backendName: 'webgpu', kernelFunc });
   }
+  declareHolding(running, { dtypes: SHADER_DTYPES, preferred: 'float32' });
   return { instructions: 'WGSL' };
 }

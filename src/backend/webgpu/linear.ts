@@ -1,4 +1,5 @@
 import { getKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import type { WeightDtype } from '../../checkpoint/hold.ts';
 import { type Shape, sameShape } from '../../shape.ts';
 import { activate } from './activations.ts';
 import { type Call, checkShapes, given } from './kernel.ts';
@@ -70,7 +71,7 @@ function operandsOf(call: Call, x: TensorInfo) {
     inFeatures,
     outFeatures: outFeaturesOf(call),
     kernel: given(call, 'kernel'),
-    bfloat16: call.attrs.bfloat16 === true,
+    dtype: call.attrs.dtype as WeightDtype,
   };
 }
 
@@ -78,13 +79,13 @@ function operandsOf(call: Call, x: TensorInfo) {
 function outFeaturesOf(call: Call): number {
   const { shape, dtype } = given(call, 'kernel');
   const x = call.inputs.x ?? given(call, 'c');
-  const bfloat16 = call.attrs.bfloat16 === true;
-  const outFeatures = (shape[1] ?? 0) * (bfloat16 ? 2 : 1);
+  const isHalf = call.attrs.dtype !== 'float32';
+  const outFeatures = (shape[1] ?? 0) * (isHalf ? 2 : 1);
   const expected: Shape = [x.shape.at(-1) ?? 0, shape[1] ?? 0];
   const { bias } = call.inputs;
   const fits = sameShape(shape, expected) && (!bias || sameShape(bias.shape, [outFeatures]));
-  const held = dtype === (bfloat16 ? 'int32' : 'float32');
-  const kernel = bfloat16 ? 'kernel [in,out/2] int32' : 'kernel [in,out] float32';
+  const held = dtype === (isHalf ? 'int32' : 'float32');
+  const kernel = isHalf ? 'kernel [in,out/2] int32' : 'kernel [in,out] float32';
   checkShapes('linear', fits && held, `x [...,in], ${kernel} and bias [out]`, call);
   return outFeatures;
 }

@@ -1,5 +1,6 @@
 /** What the shaders of a product share: their operands, how these are loaded, and what becomes of a sum. */
 import type { TensorInfo } from '@tensorflow/tfjs-core';
+import type { HalfDtype, WeightDtype } from '../../checkpoint/hold.ts';
 import { activationCode } from './activations.ts';
 import { type Components, componentsOf, type GpuInput, type Shader } from './shader.ts';
 
@@ -10,9 +11,9 @@ export interface Product {
   readonly rows: number;
   readonly inFeatures: number;
   readonly outFeatures: number;
-  /** float32 [in,out]; as bfloat16 int32 [in,out/2], the first of two elements in the lower half of a word. */
+  /** float32 [in,out]; of 16 bits int32 [in,out/2], the first of two elements in the lower half of a word. */
   readonly kernel: TensorInfo;
-  readonly bfloat16: boolean;
+  readonly dtype: WeightDtype;
   /** [out] */
   readonly bias?: TensorInfo | undefined;
   readonly gelu: boolean;
@@ -29,19 +30,17 @@ export interface Product {
  * of an operand from a multiple of four on, zeros where it has none, and `store(row, column, sums)` for four columns.
  */
 export function productShader(operands: Product): Omit<Shader, 'workgroups'> {
-  const { x, kernel, bias, residual, gate, bfloat16, gelu, outputShape } = operands;
+  const { x, kernel, dtype, bias, residual, gate, gelu, outputShape } = operands;
   const { rows, rowsPerSample, inFeatures, outFeatures } = operands;
   const [inner, outer] = [componentsOf(inFeatures), componentsOf(outFeatures)];
   const ofColumns = (tensor: TensorInfo): GpuInput => ({ tensor, components: outer });
-  const parts = { bfloat16, bias, gelu, residual, gate };
+  const parts = Object.entries({ bias, gelu, residual, gate }).flatMap(([name, part]) => (part ? [name] : []));
   return {
-    name: Object.entries(parts)
-      .flatMap(([name, part]) => (part ? [name] : []))
-      .join(' '),
-    code: (inner === 4 ? ROW_VECTORS : ROW_ELEMENTS) + kernelCode(bfloat16, outer) + storeCode(operands, outer),
+    name: [dtype, ...parts].join(' '),
+    code: (inner === 4 ? ROW_VECTORS : ROW_ELEMENTS) + kernelCode(dtype, outer) + storeCode(operands, outer),
     inputs: {
       x: { tensor: x, components: inner },
-      kernel: { tensor: kernel, components: bfloat16 && outer === 4 ? 2 : outer === 4 ? 4 : 1 },
+      kernel: { tensor: kernel, components: dtype !== 'float32' && outer === 4 ? 2 : outer },
       ...(bias && { bias: ofColumns(bias) }),
       ...(residual && { residual: ofColumns(residual) }),
       ...(gate && { gate: ofColumns(gate) }),
@@ -77,33 +76,40 @@ fn rowQuad(row : i32, k : i32) -> vec4<f32> {
 }
 `;
 
-function kernelCode(bfloat16: boolean, outer: Components): string {
-  const [one, quad] = bfloat16 ? [WORD, WORDS] : [ELEMENTS, 'return kernel[(k * uniforms.outFeatures + column) / 4];'];
+function kernelCode(dtype: WeightDtype, outer: Components): string {
+  const quad = dtype === 'float32' ? elementsCode(outer) : `${outer === 4 ? WORDS : WORD_PAIR}${UNPACKED[dtype]}`;
   return `
 fn kernelQuad(k : i32, column : i32) -> vec4<f32> {
   if (k >= uniforms.inFeatures || column >= uniforms.outFeatures) {
     return vec4<f32>(0.0);
   }
-  ${outer === 4 ? quad : one}
+${quad}
 }
 `;
 }
 
+function elementsCode(outer: Components): string {
+  return `
+  let at = k * uniforms.outFeatures + column;
+  return ${quadOf('kernel', 'at', outer)};`;
+}
+
 const WORDS = `
-  let words = vec2<u32>(kernel[(k * uniforms.outFeatures + column) / 4]);
-  let halves = vec4<u32>(words.x << 16u, words.x & 0xffff0000u, words.y << 16u, words.y & 0xffff0000u);
-  return bitcast<vec4<f32>>(halves);`;
+  let words = vec2<u32>(kernel[(k * uniforms.outFeatures + column) / 4]);`;
 
 // the number of columns is even, so that a word is of one row; past the last, it is of no column that is stored
-const WORD = `
+const WORD_PAIR = `
   let at = (k * uniforms.outFeatures + column) / 2;
-  let words = vec2<u32>(u32(kernel[at]), u32(kernel[at + 1]));
-  let halves = vec4<u32>(words.x << 16u, words.x & 0xffff0000u, words.y << 16u, words.y & 0xffff0000u);
-  return bitcast<vec4<f32>>(halves);`;
+  let words = vec2<u32>(u32(kernel[at]), u32(kernel[at + 1]));`;
 
-const ELEMENTS = `
-  let at = k * uniforms.outFeatures + column;
-  return vec4<f32>(kernel[at], kernel[at + 1], kernel[at + 2], kernel[at + 3]);`;
+/** WGSL lets an adapter take the subnormal numbers of float16, those below 2^-14, for zeros; SwiftShader does not. */
+const UNPACKED: Readonly<Record<HalfDtype, string>> = {
+  bfloat16: `
+  let halves = vec4<u32>(words.x << 16u, words.x & 0xffff0000u, words.y << 16u, words.y & 0xffff0000u);
+  return bitcast<vec4<f32>>(halves);`,
+  float16: `
+  return vec4<f32>(unpack2x16float(words.x), unpack2x16float(words.y));`,
+};
 
 function storeCode({ bias, gelu, residual, gate }: Product, outer: Components): string {
   const sample = '(row / uniforms.rowsPerSample) * uniforms.outFeatures';

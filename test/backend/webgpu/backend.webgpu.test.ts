@@ -12,6 +12,7 @@ describe('the backend webgpu in Node', () => {
       version: '4.22.0',
       fusedOps: { instructions: 'WGSL' },
       gpu: false,
+      dtypes: ['float32', 'bfloat16', 'float16'],
       absent: [],
     });
   });

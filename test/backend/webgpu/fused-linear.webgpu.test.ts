@@ -9,9 +9,9 @@ import {
   normLinear,
   normLinearGelu,
 } from '../../../src/ops/linear.ts';
-import { roundedToBfloat16 } from '../../support/bfloat16.ts';
 import { expectBitEqual } from '../../support/compare.ts';
 import { expectAgreement } from '../../support/fused-agreement.ts';
+import { HALVES, roundedKernel } from '../../support/half-weights.ts';
 import { expectNoLeak } from '../../support/memory.ts';
 import { randomTensor } from '../../support/random-weights.ts';
 
@@ -35,13 +35,14 @@ const LARGE = [
   [2, 520, 19, 514],
 ] as const;
 
-/** As in the file of a checkpoint, but where a GPU changes no bits. */
-async function held(kernel: tf.Tensor2D): Promise<{ held: LinearWeights['kernel']; widened: tf.Tensor2D }> {
-  const { held, widened } = await roundedToBfloat16(kernel);
-  const words = new Int32Array(((await held.data()) as Float32Array).slice().buffer);
-  const shape = held.shape;
-  held.dispose();
-  return { held: tf.tensor2d(words, shape, 'int32'), widened };
+/** Weights rounded to each 16-bit type: as they are held, and the same numbers in float32. */
+async function rounded(weights: LinearWeights): Promise<{ half: LinearWeights; widened: LinearWeights }[]> {
+  return Promise.all(
+    HALVES.map(async (dtype) => {
+      const { held, widened } = await roundedKernel(weights.kernel, dtype, 'int32');
+      return { half: { ...weights, kernel: held, dtype }, widened: { ...weights, kernel: widened } };
+    }),
+  );
 }
 
 function operands([n, t, features, out]: readonly [number, number, number, number]) {
@@ -55,12 +56,24 @@ function operands([n, t, features, out]: readonly [number, number, number, numbe
 
 type Matrix = tf.Tensor2D;
 
+/** Expects a seat to give on weights of 16 bits what its composition gives on the same numbers in float32. */
+function expectSame(
+  seat: (weights: LinearWeights) => tf.Tensor,
+  half: LinearWeights,
+  widened: LinearWeights,
+): Promise<void> {
+  return expectAgreement(
+    () => seat(half),
+    undefined,
+    () => seat(widened),
+  );
+}
+
 describe('the composition and the shader', () => {
   it.each(SIZES)('all linears agree on [%d,%d,%d] → %d', async (...size) => {
     const { x, kernel, bias, norm, stream, gate } = operands(size);
     const weights: LinearWeights = { kernel, bias, dtype: 'float32' };
-    const { held: words, widened } = await held(kernel);
-    const half: LinearWeights = { kernel: words, bias, dtype: 'bfloat16' };
+    const pairs = await rounded(weights);
     const kept = x.clone();
     const seats: readonly ((weights: LinearWeights) => tf.Tensor)[] = [
       (weights) => linear(x, weights),
@@ -69,25 +82,26 @@ describe('the composition and the shader', () => {
     ];
     for (const seat of seats) {
       await expectAgreement(() => seat(weights));
-      await expectAgreement(
-        () => seat(half),
-        undefined,
-        () => seat({ ...weights, kernel: widened }),
-      );
+      for (const { half, widened } of pairs) await expectSame(seat, half, widened);
     }
     await expectBitEqual(x, kept);
   });
 
   it.each(LARGE)('linears agree on [%d,%d,%d] → %d', async (...size) => {
     const { x, kernel, bias, stream, gate } = operands(size);
-    const { held: words, widened } = await held(kernel);
+    const weights: LinearWeights = { kernel, bias, dtype: 'float32' };
     const seat = (weights: LinearWeights) => linearResidual(x, weights, { x: stream, gate });
-    await expectAgreement(() => seat({ kernel, bias, dtype: 'float32' }));
-    await expectAgreement(
-      () => seat({ kernel: words, bias, dtype: 'bfloat16' }),
-      undefined,
-      () => seat({ kernel: widened, bias, dtype: 'float32' }),
-    );
+    await expectAgreement(() => seat(weights));
+    for (const { half, widened } of await rounded(weights)) await expectSame(seat, half, widened);
+  });
+
+  it('linears agree on weights that are subnormal in float16', async () => {
+    const { x, kernel, bias } = operands([1, 5, 64, 66]);
+    const tiny = tf.mul<tf.Tensor2D>(kernel, 2 ** -14);
+    const seat = (weights: LinearWeights) => linear(x, weights);
+    const scaled = tf.mul<tf.Tensor1D>(bias, 2 ** -14);
+    for (const { half, widened } of await rounded({ kernel: tiny, bias: scaled, dtype: 'float32' }))
+      await expectSame(seat, half, widened);
   });
 
   it('the other seats agree, and linears without a bias', async () => {
@@ -114,11 +128,9 @@ describe('the composition and the shader', () => {
     const kernel = randomTensor<tf.Tensor2D>([features, out], 2, features ** -0.5);
     const c = randomTensor<tf.Tensor2D>([n, features], 1);
     const weights: LinearWeights = { kernel, bias: randomTensor([out], 3), dtype: 'float32' };
-    const { held: words, widened } = await held(kernel);
-    const joined = (weights: LinearWeights) => () => tf.tidy(() => tf.concat(adaLNVectors(c, weights, parts), 1));
-    await expectAgreement(joined(weights));
-    const half: LinearWeights = { ...weights, kernel: words, dtype: 'bfloat16' };
-    await expectAgreement(joined(half), undefined, joined({ ...weights, kernel: widened }));
+    const joined = (weights: LinearWeights) => tf.tidy(() => tf.concat(adaLNVectors(c, weights, parts), 1));
+    await expectAgreement(() => joined(weights));
+    for (const { half, widened } of await rounded(weights)) await expectSame(joined, half, widened);
     expect(adaLNVectors(c, weights, parts).map(({ shape }) => shape)).toEqual(Array(parts).fill([n, out / parts]));
   });
 });
@@ -138,7 +150,7 @@ it('refuse shapes and types that do not fit, and leave nothing', async () => {
   await expectNoLeak(() => {
     expect(() => linear(wrong, weights)).toThrow('expected x [...,in], kernel [in,out] float32 and bias [out]');
     expect(() => linear(x, { ...weights, bias })).toThrow('and bias [out]; got x [2,4,12], kernel [12,8], bias [4]');
-    expect(() => linear(x, { ...weights, dtype: 'bfloat16' })).toThrow('kernel [in,out/2] int32');
+    for (const dtype of HALVES) expect(() => linear(x, { ...weights, dtype })).toThrow('kernel [in,out/2] int32');
     expect(() => normLinear(x, { shift: wrong, scale: wrong, eps: 1e-6 }, weights)).toThrow('shift [N,D]');
     expect(() => adaLNVectors(c, weights, 3)).toThrow('out a multiple of 3');
     expect(() => linearResidual(x, weights, { x })).toThrow('expected residual [N,T,out] and gate [N,out]');

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { withWeights } from '../../src/checkpoint/archive.ts';
-import { holdsBfloat16, type WeightDtype } from '../../src/checkpoint/hold.ts';
+import type { HalfDtype, WeightDtype } from '../../src/checkpoint/hold.ts';
 import { BackendError } from '../../src/errors.ts';
 import { AutoencoderKL } from '../../src/models/autoencoder-kl.ts';
 import { DiT } from '../../src/models/dit.ts';
@@ -10,12 +10,12 @@ import { StreamedT5Encoder } from '../../src/models/t5-streamed.ts';
 import { DiTPipeline } from '../../src/pipelines/dit-pipeline.ts';
 import { relativeL2 } from '../support/compare.ts';
 import { composed } from '../support/fused.ts';
+import { HALVES, holdsHalves } from '../support/half-weights.ts';
 import { expectCleanFailure, expectNoLeak } from '../support/memory.ts';
 import { randomTensor } from '../support/random-weights.ts';
 import { withTinyCheckpoint } from '../support/tiny-dit.ts';
 import { forwardInputs, readPixArtFixture, withPixArtCheckpoint } from '../support/tiny-pixart.ts';
 import { withTinyT5 } from '../support/tiny-t5.ts';
-import { unchecked } from '../unchecked.ts';
 
 /** A model's output with weights of the type, and the bytes that its weights take. */
 type Run = (
@@ -101,39 +101,57 @@ const decoder = (decode: (vae: AutoencoderKL, z: tf.Tensor4D) => Promise<tf.Tens
     );
 };
 
-const CASES: readonly { readonly name: string; readonly model: Run; readonly exact?: true }[] = [
-  { name: 'DiT', model: dit },
-  { name: 'PixArt', model: pixArt },
-  { name: 'T5 in memory', model: t5, exact: true }, // the fixture is bfloat16 already
-  { name: 'T5 from disk', model: streamedT5, exact: true },
-  { name: 'decoder', model: decoder((vae, z) => vae.decode(z)) },
-  { name: 'decoder in bands', model: decoder((vae, z) => vae.decodeTiled(z, { tileBudgetBytes: 20_000 })) },
+/** Models, with the types that have every number of their fixtures' weights. */
+const CASES: readonly { readonly name: string; readonly model: Run; readonly lossless: readonly HalfDtype[] }[] = [
+  { name: 'DiT', model: dit, lossless: [] },
+  { name: 'PixArt', model: pixArt, lossless: ['float16'] },
+  { name: 'T5 in memory', model: t5, lossless: HALVES },
+  { name: 'T5 from disk', model: streamedT5, lossless: HALVES },
+  { name: 'decoder', model: decoder((vae, z) => vae.decode(z)), lossless: ['float16'] },
+  {
+    name: 'decoder in bands',
+    model: decoder((vae, z) => vae.decodeTiled(z, { tileBudgetBytes: 20_000 })),
+    lossless: ['float16'],
+  },
 ];
 
-describe.each(CASES)('$name', ({ model, exact: already = false }) => {
-  it('computes nearly the same with weights as bfloat16, in the memory that is counted, and leaks nothing', async () => {
-    if (!holdsBfloat16()) return unchecked('models with weights as bfloat16: they need the fused ops of a backend');
-    await expectNoLeak(async () => {
-      const [exact, held] = [await model('float32'), await model('bfloat16')];
-      const error = await relativeL2(held.out, exact.out);
-      tf.dispose([exact.out, held.out]);
-      expect(error > 0).toBe(!already);
-      expect(error).toBeLessThan(1e-2);
-      expect(exact.bytes - held.bytes).toBe(exact.counted - held.counted); // positions and the like are held besides
-    });
-  });
+/** What of a model's output rounding its weights may change. */
+const TOLERANCES: Readonly<Record<HalfDtype, number>> = { bfloat16: 1e-2, float16: 1e-3 };
+
+describe.each(CASES)('$name', ({ model, lossless }) => {
+  it.each(HALVES)(
+    'computes the same, or nearly, with weights as %s, in the memory that is counted, and leaks nothing',
+    async (dtype) => {
+      if (!holdsHalves('models with weights of 16 bits')) return;
+      await expectNoLeak(async () => {
+        const [exact, held] = [await model('float32'), await model(dtype)];
+        const error = await relativeL2(held.out, exact.out);
+        tf.dispose([exact.out, held.out]);
+        expect(error > 0).toBe(!lossless.includes(dtype));
+        expect(error).toBeLessThan(TOLERANCES[dtype]);
+        expect(exact.bytes - held.bytes).toBe(exact.counted - held.counted); // positions and the like are held besides
+      });
+    },
+  );
 });
 
 describe('a pipeline', () => {
-  it('is refused bfloat16 where the backend has no fused ops, and is loaded in float32 after', async () => {
-    await withTinyCheckpoint((checkpoint) =>
-      composed(async () => {
-        const load = (dtype: WeightDtype) => DiTPipeline.fromCheckpoint(checkpoint, { dtype });
-        await expectCleanFailure(() => load('bfloat16'), BackendError, /^dtype bfloat16: needs the fused ops/);
-        await expectNoLeak(async () => (await load('float32')).dispose());
-      }),
-    );
-  });
+  it.each(['bfloat16', 'float16'] as const)(
+    'is refused %s where the backend has no fused ops, and is loaded in float32 after',
+    async (dtype) => {
+      await withTinyCheckpoint((checkpoint) =>
+        composed(async () => {
+          const load = (dtype: WeightDtype) => DiTPipeline.fromCheckpoint(checkpoint, { dtype });
+          await expectCleanFailure(
+            () => load(dtype),
+            BackendError,
+            /^dtype b?float16: \w+ holds weights as float32 here/,
+          );
+          await expectNoLeak(async () => (await load('float32')).dispose());
+        }),
+      );
+    },
+  );
 
   it.each([1, 20, 200])(
     'without memory for its tensor %i tells so once, frees all, and is loaded after',
