@@ -160,7 +160,9 @@ async function writeModel(
     const number = (n: number) => String(n).padStart(5, '0');
     const part = shards.length === 1 ? '' : `-${number(i + 1)}-of-${number(shards.length)}`;
     const cast = shard.map((tensor) => notifying(castTensor(tensor, storage, casting), onTensor));
-    files.push(await writer.file(`${FILE_NAMES[name]}${part}.safetensors`, (write) => writeSafetensors(write, cast)));
+    const fill = (write: (bytes: Uint8Array) => Promise<void>) =>
+      writeSafetensors(write, cast, undefined, writer.allocate);
+    files.push(await writer.file(`${FILE_NAMES[name]}${part}.safetensors`, fill));
   }
   return { config: { ...config }, dtype: storage, files };
 }

@@ -16,7 +16,7 @@ export function describeSources(paths: readonly string[], checksums: readonly St
   const thread = new HashThread();
   const describeOne = async (path: string) => {
     const pieces = checksums.filter(({ file }) => resolve(file) === resolve(path));
-    const { bytes, sha256, crc32s } = await thread.whole(path, { pieces });
+    const { bytes, sha256, crc32s } = await thread.whole(path, pieces);
     for (const [i, piece] of pieces.entries()) assertIntact(piece, crc32s[i] ?? 0);
     return { name: basename(path), bytes, sha256 };
   };
