@@ -4,7 +4,7 @@ import { CheckpointError } from '../../src/errors.ts';
 import { sameShape } from '../../src/shape.ts';
 
 /** How much of a matrix is read at once, where the file can be read in pieces. */
-const BAND_BYTES = 4 * 2 ** 20;
+const BAND_BYTES = 2 ** 19;
 /** Memory of bands that are done, for the next. */
 const free: Uint8Array[] = [];
 
@@ -146,8 +146,8 @@ function transposeInto(out: Uint8Array, bytes: Uint8Array, size: number, band: B
 }
 
 function transposeElements(to: Uint32Array, source: Uint32Array, { rows, top, height, columns }: Band): void {
-  for (let upper = 0; upper < height; upper += TILE) {
-    for (let left = 0; left < columns; left += TILE) {
+  for (let left = 0; left < columns; left += TILE) {
+    for (let upper = 0; upper < height; upper += TILE) {
       const lower = Math.min(upper + TILE, height);
       const right = Math.min(left + TILE, columns);
       for (let row = upper; row < lower; row++) {
@@ -162,8 +162,8 @@ function transposeElements(to: Uint32Array, source: Uint32Array, { rows, top, he
 function transposePairs(to: Uint32Array, source: Uint32Array, { rows, top, height, columns }: Band): void {
   const words = columns / 2;
   const toWords = rows / 2;
-  for (let upper = 0; upper < height; upper += TILE) {
-    for (let left = 0; left < words; left += TILE / 2) {
+  for (let left = 0; left < words; left += TILE / 2) {
+    for (let upper = 0; upper < height; upper += TILE) {
       const lower = Math.min(upper + TILE, height);
       const right = Math.min(left + TILE / 2, words);
       for (let row = upper; row < lower; row += 2) {

@@ -1,9 +1,9 @@
-;; float32 rounded to the nearest 16-bit float, ties to even, four at once. round-simd.ts holds this module assembled.
+;; float32 rounded to the nearest 16-bit float, ties to even, four at once. round-module.ts holds this assembled.
 ;;
 ;; Both functions read $count floats, a multiple of four, from $from and write their halves to $to. They return whether one
 ;; of them was NaN, infinite, or beyond the largest finite half.
 (module
-  (memory (export "memory") 1)
+  (memory (export "memory") 24)
 
   (func (export "float16") (param $from i32) (param $to i32) (param $count i32) (result i32)
     (local $bits v128) (local $size v128) (local $capped v128) (local $half v128) (local $odd v128)
