@@ -73,7 +73,8 @@ function castBytes(
     return tensor.dtype === dtype ? bytes : encodeFloat32(values, dtype);
   }
   const rounded = into ? new Uint16Array(into.buffer, into.byteOffset, values.length) : new Uint16Array(values.length);
-  if (roundingOf(casting).round(values, dtype, rounded)) casting.nonFinite += countNonFinite(values, dtype, tensor.name);
+  if (roundingOf(casting).round(values, dtype, rounded))
+    casting.nonFinite += countNonFinite(values, dtype, tensor.name);
   return new Uint8Array(rounded.buffer, rounded.byteOffset, rounded.byteLength);
 }
 

@@ -54,10 +54,11 @@ export interface ConvertOptions extends OpenOptions, OpenPixArtOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** In bytes of what is read for its checksum and of what is written, which go on beside each other. */
 export interface ConvertProgress {
   readonly doneBytes: number;
   readonly totalBytes: number;
-  /** The tensor that was written last. */
+  /** The tensor that was converted last. */
   readonly tensor: string;
 }
 
@@ -93,15 +94,19 @@ async function writeConversion(
   storage: Storage,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  const { describeSources, FolderWriter } = await import('#converters/written-folder');
+  const { describeSources, sizeOfSources, FolderWriter } = await import('#converters/written-folder');
   const bytes = models.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
+  const progress = new Progress(options, bytes + (await sizeOfSources(sources)));
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
   const checksums = models.flatMap(({ archive }) => archive.checksums ?? []);
-  const described = describeSources(sources, checksums);
+  const described = describeSources(sources, checksums, (read) => progress.advance(read));
   try {
     const casting: Casting = { nonFinite: 0 };
     const written = await besideChecksums(described.result, (assertGood) => {
-      const onTensor = progressOf(options, bytes, assertGood);
+      const onTensor = (tensor: StoredTensor) => {
+        assertGood();
+        progress.advance(byteCount([tensor], storage), tensor.name);
+      };
       return writeModels(writer, models, { storage, casting, onTensor, ...options });
     });
     const manifest = parseManifest(
@@ -210,16 +215,21 @@ function notifying(tensor: StoredTensor, onTensor: (tensor: StoredTensor) => voi
   };
 }
 
-function progressOf(
-  { onProgress, signal }: ConvertOptions,
-  totalBytes: number,
-  assertGood: () => void,
-): (tensor: StoredTensor) => void {
-  let doneBytes = 0;
-  return ({ name, shape, dtype }) => {
-    assertGood();
-    if (signal?.aborted) throw new AbortError(`conversion was stopped at ${name}; nothing was kept`);
-    doneBytes += elementCount(shape) * bytesPerElement(dtype);
-    onProgress?.({ doneBytes, totalBytes, tensor: name });
-  };
+class Progress {
+  private doneBytes = 0;
+  private tensor = '';
+
+  constructor(
+    private readonly options: Pick<ConvertOptions, 'onProgress' | 'signal'>,
+    private readonly totalBytes: number,
+  ) {}
+
+  /** @throws AbortError */
+  advance(bytes: number, tensor = this.tensor): void {
+    const { onProgress, signal } = this.options;
+    if (signal?.aborted) throw new AbortError(`conversion was stopped${tensor && ` at ${tensor}`}; nothing was kept`);
+    this.doneBytes += bytes;
+    this.tensor = tensor;
+    onProgress?.({ doneBytes: this.doneBytes, totalBytes: this.totalBytes, tensor });
+  }
 }

@@ -8,7 +8,7 @@ const { createHash } = require('node:crypto');
 const { closeSync, openSync, readSync } = require('node:fs');
 const { crc32 } = require('node:zlib');
 const buffer = Buffer.allocUnsafe(2 ** 20);
-const TOLD_EVERY = 2 ** 25;
+const TOLD_EVERY = 2 ** 24;
 function addTo(pieces, chunk, start) {
   for (const piece of pieces) {
     const from = Math.max(piece.offset - start, 0);
@@ -21,7 +21,7 @@ function answer({ path, pieces }, tell) {
   const ahead = [...sums].sort((a, b) => a.offset - b.offset);
   const hash = createHash('sha256');
   const file = openSync(path, 'r');
-  let bytes = 0;
+  let [bytes, told] = [0, 0];
   try {
     for (let read; (read = readSync(file, buffer, 0, buffer.length, bytes)) > 0; bytes += read) {
       const chunk = buffer.subarray(0, read);
@@ -29,7 +29,7 @@ function answer({ path, pieces }, tell) {
       while (ahead.length > 0 && ahead[0].offset + ahead[0].bytes <= bytes) ahead.shift();
       const end = ahead.findIndex(({ offset }) => offset >= bytes + read);
       addTo(end < 0 ? ahead : ahead.slice(0, end), chunk, bytes);
-      if (bytes % TOLD_EVERY === 0) tell(bytes);
+      if (bytes - told >= TOLD_EVERY) tell((told = bytes));
     }
   } finally {
     closeSync(file);

@@ -11,7 +11,7 @@ type Round = (from: number, to: number, count: number) => number;
 /** Floats that are rounded in one call: they and their halves are the module's memory. */
 const BLOCK = 2 ** 18;
 
-/** As `roundFloat32`, four values at once, in a third of the time. */
+/** Rounds float32 to 16 bits as `encodeFloat32` does, four values at once. */
 export class Rounding {
   private readonly module = instantiate();
   private readonly floats = new Float32Array(this.module.memory.buffer, 0, BLOCK);

@@ -61,13 +61,13 @@ export class Thread<Question, Answer> {
 
   private receive(reply: Reply<Answer>): void {
     const waiting = this.waiting.get(reply.id);
+    if (!('done' in reply)) this.waiting.delete(reply.id);
     try {
-      if ('done' in reply) return waiting?.tell(reply.done);
-      if ('answer' in reply) waiting?.resolve(reply.answer);
+      if ('done' in reply) waiting?.tell(reply.done);
+      else if ('answer' in reply) waiting?.resolve(reply.answer);
       else waiting?.reject(Object.assign(new Error(reply.failure.message), { code: reply.failure.code }));
     } catch (error) {
       waiting?.reject(error as Error);
     }
-    this.waiting.delete(reply.id);
   }
 }
