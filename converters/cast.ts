@@ -1,12 +1,15 @@
-import { bytesPerElement, encodeFloat32, LARGEST_FINITE, roundFloat32, toFloat32 } from '../src/checkpoint/dtypes.ts';
+import { bytesPerElement, encodeFloat32, LARGEST_FINITE, toFloat32 } from '../src/checkpoint/dtypes.ts';
 import type { StoredTensor } from '../src/checkpoint/stored-tensor.ts';
 import { CheckpointError } from '../src/errors.ts';
 import { elementCount } from '../src/shape.ts';
+import { Rounding } from './rounding.ts';
 
 /** What was met while casting, and the memory that it goes through. */
 export interface Casting {
   nonFinite: number;
-  /** Of the most that was read at once before it was cast; made when it is needed. */
+  /** Made when it is needed. */
+  rounding?: Rounding;
+  /** Of the most that was read at once and found no room there. */
   scratch?: Uint8Array;
 }
 
@@ -46,8 +49,15 @@ export function castTensor(tensor: StoredTensor, dtype: Storage, casting: Castin
 }
 
 function scratchOf(casting: Casting, bytes: number): Uint8Array {
+  const { scratch } = roundingOf(casting);
+  if (bytes <= scratch.length) return scratch;
   if ((casting.scratch?.length ?? 0) < bytes) casting.scratch = new Uint8Array(bytes);
   return casting.scratch as Uint8Array;
+}
+
+function roundingOf(casting: Casting): Rounding {
+  casting.rounding ??= new Rounding();
+  return casting.rounding;
 }
 
 function castBytes(
@@ -63,7 +73,8 @@ function castBytes(
     return tensor.dtype === dtype ? bytes : encodeFloat32(values, dtype);
   }
   const rounded = into ? new Uint16Array(into.buffer, into.byteOffset, values.length) : new Uint16Array(values.length);
-  if (roundFloat32(values, dtype, rounded) > 0) casting.nonFinite += countNonFinite(values, dtype, tensor.name);
+  if (roundingOf(casting).round(values, dtype, rounded))
+    casting.nonFinite += countNonFinite(values, dtype, tensor.name);
   return new Uint8Array(rounded.buffer, rounded.byteOffset, rounded.byteLength);
 }
 

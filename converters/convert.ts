@@ -52,10 +52,11 @@ export interface ConvertOptions extends OpenOptions, OpenPixArtOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** In bytes of what is read for its checksum and of what is written, which go on beside each other. */
 export interface ConvertProgress {
   readonly doneBytes: number;
   readonly totalBytes: number;
-  /** The tensor that was written last. */
+  /** The tensor that was converted last. */
   readonly tensor: string;
 }
 
@@ -91,15 +92,19 @@ async function writeConversion(
   storage: Storage,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  const { describeSources, FolderWriter } = await import('#converters/written-folder');
+  const { describeSources, sizeOfSources, FolderWriter } = await import('#converters/written-folder');
   const bytes = models.reduce((sum, { tensors }) => sum + byteCount(tensors, storage), 0);
+  const progress = new Progress(options, bytes + (await sizeOfSources(sources)));
   const writer = await FolderWriter.create(options.out, { bytes, force: options.force ?? false });
   const checksums = models.flatMap(({ archive }) => archive.checksums ?? []);
-  const described = describeSources(sources, checksums);
+  const described = describeSources(sources, checksums, (read) => progress.advance(read));
   try {
     const casting: Casting = { nonFinite: 0 };
     const written = await besideChecksums(described.result, (assertGood) => {
-      const onTensor = progressOf(options, bytes, assertGood);
+      const onTensor = (tensor: StoredTensor) => {
+        assertGood();
+        progress.advance(byteCount([tensor], storage), tensor.name);
+      };
       return writeModels(writer, models, { storage, casting, onTensor, ...options });
     });
     const manifest = parseManifest(
@@ -158,7 +163,9 @@ async function writeModel(
     const number = (n: number) => String(n).padStart(5, '0');
     const part = shards.length === 1 ? '' : `-${number(i + 1)}-of-${number(shards.length)}`;
     const cast = shard.map((tensor) => notifying(castTensor(tensor, storage, casting), onTensor));
-    files.push(await writer.file(`${FILE_NAMES[name]}${part}.safetensors`, (write) => writeSafetensors(write, cast)));
+    const fill = (write: (bytes: Uint8Array) => Promise<void>) =>
+      writeSafetensors(write, cast, undefined, writer.allocate);
+    files.push(await writer.file(`${FILE_NAMES[name]}${part}.safetensors`, fill));
   }
   return { config: { ...config }, dtype: storage, files };
 }
@@ -206,16 +213,21 @@ function notifying(tensor: StoredTensor, onTensor: (tensor: StoredTensor) => voi
   };
 }
 
-function progressOf(
-  { onProgress, signal }: ConvertOptions,
-  totalBytes: number,
-  assertGood: () => void,
-): (tensor: StoredTensor) => void {
-  let doneBytes = 0;
-  return ({ name, shape, dtype }) => {
-    assertGood();
-    if (signal?.aborted) throw new AbortError(`conversion was stopped at ${name}; nothing was kept`);
-    doneBytes += elementCount(shape) * bytesPerElement(dtype);
-    onProgress?.({ doneBytes, totalBytes, tensor: name });
-  };
+class Progress {
+  private doneBytes = 0;
+  private tensor = '';
+
+  constructor(
+    private readonly options: Pick<ConvertOptions, 'onProgress' | 'signal'>,
+    private readonly totalBytes: number,
+  ) {}
+
+  /** @throws AbortError */
+  advance(bytes: number, tensor = this.tensor): void {
+    const { onProgress, signal } = this.options;
+    if (signal?.aborted) throw new AbortError(`conversion was stopped${tensor && ` at ${tensor}`}; nothing was kept`);
+    this.doneBytes += bytes;
+    this.tensor = tensor;
+    onProgress?.({ doneBytes: this.doneBytes, totalBytes: this.totalBytes, tensor });
+  }
 }

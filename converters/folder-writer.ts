@@ -1,9 +1,9 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { MANIFEST_NAME } from '../src/checkpoint/manifest.ts';
 import { FileError } from '../src/errors.ts';
-import { HashThread } from './hash-thread.ts';
 import { clearStale, exists, partialFolder, SET_ASIDE } from './stale-folders.ts';
+import { allocateShared, WriteThread } from './write-thread.ts';
 
 /** Left free on the disk beside the files. */
 const SPARE_BYTES = 16 * 2 ** 20;
@@ -13,7 +13,7 @@ const SPARE_BYTES = 16 * 2 ** 20;
  */
 export class FolderWriter {
   private finished = false;
-  private readonly thread = new HashThread();
+  private readonly thread = new WriteThread();
 
   private constructor(
     private readonly out: string,
@@ -43,6 +43,9 @@ export class FolderWriter {
     });
   }
 
+  /** Memory from which `write` of `file` takes bytes without copying them. */
+  readonly allocate = allocateShared;
+
   /** Writes one file piece by piece. @returns its size and sha256 */
   async file(
     name: string,
@@ -53,13 +56,11 @@ export class FolderWriter {
     const handle = await explained(this.out, () => open(path, 'wx'));
     try {
       await fill(async (chunk) => {
-        await explained(this.out, () => writeFully(handle, chunk));
+        await explained(this.out, () => this.thread.write(path, handle.fd, chunk));
         bytes += chunk.length;
-        this.thread.grownTo(path, bytes);
       });
-      const hashed = this.thread.whole(path, { upTo: bytes });
       await explained(this.out, () => handle.sync());
-      return { name, bytes, sha256: (await hashed).sha256 };
+      return { name, bytes, sha256: await this.thread.sha256(path) };
     } finally {
       await handle.close();
     }
@@ -103,13 +104,6 @@ async function assertReplaceable(path: string, out: string, force: boolean): Pro
     throw new FileError(
       `${path}: holds other files and no ${MANIFEST_NAME}, so it is not replaced; choose another --out`,
     );
-  }
-}
-
-async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, 2 ** 30));
-    done += bytesWritten;
   }
 }
 

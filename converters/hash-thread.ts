@@ -1,18 +1,14 @@
-import { Worker } from 'node:worker_threads';
 import type { StoredChecksum } from '../src/checkpoint/stored-tensor.ts';
 import { FileError } from '../src/errors.ts';
+import { Thread } from './thread.ts';
 
-/**
- * A sha256 takes about as long as all else that is done with the bytes, so it is taken in a thread beside it; and the CRC-32
- * of pieces, so that they are read once for both. `growing` files are read as far as they are written.
- */
+/** Pieces of the file are read once for their CRC-32 and the file's sha256. */
 const HASH = `
 const { createHash } = require('node:crypto');
 const { closeSync, openSync, readSync } = require('node:fs');
-const { parentPort } = require('node:worker_threads');
 const { crc32 } = require('node:zlib');
 const buffer = Buffer.allocUnsafe(2 ** 20);
-const growing = new Map();
+const TOLD_EVERY = 2 ** 24;
 function addTo(pieces, chunk, start) {
   for (const piece of pieces) {
     const from = Math.max(piece.offset - start, 0);
@@ -20,34 +16,26 @@ function addTo(pieces, chunk, start) {
     if (from < to) piece.crc32 = crc32(chunk.subarray(from, to), piece.crc32);
   }
 }
-function readOn(path, upTo, pieces) {
-  if (!growing.has(path)) growing.set(path, { file: openSync(path, 'r'), hash: createHash('sha256'), bytes: 0 });
-  const one = growing.get(path);
-  while (one.bytes < upTo) {
-    const read = readSync(one.file, buffer, 0, Math.min(buffer.length, upTo - one.bytes), one.bytes);
-    if (read === 0) break;
-    const chunk = buffer.subarray(0, read);
-    one.hash.update(chunk);
-    while (pieces.length > 0 && pieces[0].offset + pieces[0].bytes <= one.bytes) pieces.shift();
-    const end = pieces.findIndex(({ offset }) => offset >= one.bytes + read);
-    addTo(end < 0 ? pieces : pieces.slice(0, end), chunk, one.bytes);
-    one.bytes += read;
-  }
-  return one;
-}
-parentPort.on('message', ({ path, upTo, id, pieces }) => {
+function answer({ path, pieces }, tell) {
+  const sums = pieces.map(({ offset, bytes }) => ({ offset, bytes, crc32: 0 }));
+  const ahead = [...sums].sort((a, b) => a.offset - b.offset);
+  const hash = createHash('sha256');
+  const file = openSync(path, 'r');
+  let [bytes, told] = [0, 0];
   try {
-    const sums = pieces.map(({ offset, bytes }) => ({ offset, bytes, crc32: 0 }));
-    const one = readOn(path, upTo, [...sums].sort((a, b) => a.offset - b.offset));
-    if (id === undefined) return;
-    closeSync(one.file);
-    growing.delete(path);
-    const crc32s = sums.map(({ crc32 }) => crc32);
-    parentPort.postMessage({ id, path, bytes: one.bytes, sha256: one.hash.digest('hex'), crc32s });
-  } catch (error) {
-    parentPort.postMessage({ id, path, failure: error.message });
+    for (let read; (read = readSync(file, buffer, 0, buffer.length, bytes)) > 0; bytes += read) {
+      const chunk = buffer.subarray(0, read);
+      hash.update(chunk);
+      while (ahead.length > 0 && ahead[0].offset + ahead[0].bytes <= bytes) ahead.shift();
+      const end = ahead.findIndex(({ offset }) => offset >= bytes + read);
+      addTo(end < 0 ? ahead : ahead.slice(0, end), chunk, bytes);
+      if (bytes - told >= TOLD_EVERY) tell((told = bytes));
+    }
+  } finally {
+    closeSync(file);
   }
-});`;
+  return { bytes, sha256: hash.digest('hex'), crc32s: sums.map(({ crc32 }) => crc32) };
+}`;
 
 export interface HashedFile {
   readonly bytes: number;
@@ -56,59 +44,26 @@ export interface HashedFile {
   readonly crc32s: readonly number[];
 }
 
-export interface HashOptions {
-  /** The file's length. Default: all there is. */
-  readonly upTo?: number | undefined;
-  /** Parts of which a CRC-32 is wanted; they do not overlap. */
-  readonly pieces?: readonly Pick<StoredChecksum, 'offset' | 'bytes'>[] | undefined;
-}
+/** A part of a file, of which a CRC-32 is wanted; none overlaps another. */
+type Piece = Pick<StoredChecksum, 'offset' | 'bytes'>;
 
-/** `id` of the question, where an answer is waited for. */
-type Answer = { readonly id?: number; readonly path: string } & (HashedFile | { readonly failure: string });
-
-interface Waiting {
-  readonly path: string;
-  readonly resolve: (hashed: HashedFile) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/** Takes checksums of files in a thread of its own. `end` stops it, whether it is done or not. Needs Node. */
+/** Takes checksums of files in a thread of its own, for they take longer than all else that is done with the bytes. Needs Node. */
 export class HashThread {
-  private readonly worker = new Worker(HASH, { eval: true });
-  private readonly waiting = new Map<number, Waiting>();
-  private asked = 0;
+  private readonly thread = new Thread<{ path: string; pieces: readonly Piece[] }, HashedFile>(HASH);
 
-  constructor() {
-    this.worker.on('message', (answer: Answer) => this.receive(answer));
-    this.worker.on('error', (cause) => {
-      for (const [id, { path }] of [...this.waiting]) this.receive({ id, path, failure: cause.message });
+  /**
+   * @param onBytes told how many bytes have been read, now and then
+   * @throws FileError when the file cannot be read; what `onBytes` throws
+   */
+  async whole(path: string, pieces: readonly Piece[] = [], onBytes?: (bytes: number) => void): Promise<HashedFile> {
+    const parts = pieces.map(({ offset, bytes }) => ({ offset, bytes }));
+    return this.thread.ask({ path, pieces: parts }, onBytes).catch((cause) => {
+      if (!cause.code) throw cause;
+      throw new FileError(`${path}: could not be read again (${cause.message})`, { cause });
     });
   }
 
-  /** What has been written of a growing file so far may be read. */
-  grownTo(path: string, upTo: number): void {
-    this.worker.postMessage({ path, upTo, pieces: [] });
-  }
-
-  /** @throws FileError when the file cannot be read */
-  whole(path: string, { upTo = Number.POSITIVE_INFINITY, pieces = [] }: HashOptions = {}): Promise<HashedFile> {
-    const id = this.asked++;
-    const hashed = new Promise<HashedFile>((resolve, reject) => this.waiting.set(id, { path, resolve, reject }));
-    hashed.catch(() => {}); // told when it is asked for
-    this.worker.postMessage({ path, upTo, id, pieces: pieces.map(({ offset, bytes }) => ({ offset, bytes })) });
-    return hashed;
-  }
-
-  async end(): Promise<void> {
-    await this.worker.terminate();
-  }
-
-  private receive(answer: Answer): void {
-    if (answer.id === undefined) return; // of a growing file, which is asked for again
-    const waiting = this.waiting.get(answer.id);
-    this.waiting.delete(answer.id);
-    if ('failure' in answer)
-      waiting?.reject(new FileError(`${answer.path}: could not be read again (${answer.failure})`));
-    else waiting?.resolve(answer);
+  end(): Promise<void> {
+    return this.thread.end();
   }
 }

@@ -10,3 +10,5 @@ export const FolderWriter = {
 export function describeSources(): never {
   throw new FileError('a browser reads no paths; convert with "delta-dit convert" in Node');
 }
+
+export const sizeOfSources = async (): Promise<number> => describeSources();

@@ -1,2 +1,2 @@
 export { FolderWriter } from './folder-writer.ts';
-export { describeSources } from './source-files.ts';
+export { describeSources, sizeOfSources } from './source-files.ts';

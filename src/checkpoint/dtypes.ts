@@ -121,48 +121,31 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype): Float32Array {
 export function encodeFloat32(values: Float32Array, dtype: 'F32' | 'F16' | 'BF16', into?: Uint8Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const rounded = into ? new Uint16Array(into.buffer, into.byteOffset, values.length) : new Uint16Array(values.length);
-  roundFloat32(values, dtype, rounded);
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length); // signed: no float64 in the arithmetic
+  if (dtype === 'F16') roundToFloat16(bits, rounded);
+  else roundToBfloat16(bits, rounded);
   return new Uint8Array(rounded.buffer, rounded.byteOffset, rounded.byteLength);
 }
 
 /** The largest finite values, as bits of a float32: 65504 is that of float16. */
 export const LARGEST_FINITE = { F32: 0x7f7fffff, BF16: 0x7f7fffff, F16: 0x477fe000 } as const;
 
-/**
- * As `encodeFloat32`, into `rounded`.
- * @returns how many values are NaN, infinite, or larger than the type's largest finite one
- */
-export function roundFloat32(values: Float32Array, dtype: 'F16' | 'BF16', rounded: Uint16Array): number {
-  const bits = new Int32Array(values.buffer, values.byteOffset, values.length); // signed: no float64 in the arithmetic
-  return dtype === 'F16' ? roundToFloat16(bits, rounded) : roundToBfloat16(bits, rounded);
-}
-
-function roundToBfloat16(bits: Int32Array, rounded: Uint16Array): number {
-  let odd = 0;
+function roundToBfloat16(bits: Int32Array, rounded: Uint16Array): void {
   for (let i = 0; i < bits.length; i++) {
     const value = bits[i] as number;
-    if ((value & 0x7fffffff) <= LARGEST_FINITE.BF16) rounded[i] = (value + 0x7fff + ((value >>> 16) & 1)) >>> 16;
-    else {
-      rounded[i] = bfloat16Bits(value);
-      odd++;
-    }
+    const isNumber = (value & 0x7fffffff) <= LARGEST_FINITE.BF16;
+    rounded[i] = isNumber ? (value + 0x7fff + ((value >>> 16) & 1)) >>> 16 : bfloat16Bits(value);
   }
-  return odd;
 }
 
-function roundToFloat16(bits: Int32Array, rounded: Uint16Array): number {
-  let odd = 0;
+function roundToFloat16(bits: Int32Array, rounded: Uint16Array): void {
   for (let i = 0; i < bits.length; i++) {
     const value = bits[i] as number;
     const magnitude = value & 0x7fffffff;
     if (magnitude >= SMALLEST_NORMAL && magnitude <= LARGEST_FINITE.F16)
       rounded[i] = ((value >>> 16) & 0x8000) | ((magnitude - REBIAS + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
-    else {
-      rounded[i] = float16Bits(value);
-      if (magnitude > LARGEST_FINITE.F16) odd++;
-    }
+    else rounded[i] = float16Bits(value);
   }
-  return odd;
 }
 
 function decodeBfloat16(halves: Uint16Array): Float32Array {

@@ -10,6 +10,7 @@ const ALIGNMENT = 8;
  * Writes a safetensors file piece by piece: one tensor is written while the next is read. Equal input gives equal bytes: tensors and
  * metadata are written in the order given.
  * @param write receives the pieces in order, the next when its promise is fulfilled; a piece is not changed before.
+ * @param allocate makes the memory that most pieces lie in
  * @throws OptionError when a name is used twice, or a tensor would lie at an offset that PyTorch's reader cannot view:
  * give larger element types first. FormatError when a tensor does not deliver the bytes of its shape.
  */
@@ -17,6 +18,7 @@ export async function writeSafetensors(
   write: (bytes: Uint8Array) => Promise<void>,
   tensors: readonly StoredTensor[],
   metadata: ReadonlyMap<string, string> = new Map(),
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
 ): Promise<void> {
   const begin = (bytes: Uint8Array): Promise<void> => {
     const written = write(bytes);
@@ -26,7 +28,7 @@ export async function writeSafetensors(
   let writing = begin(encodeHeader(tensors, metadata));
   const sizes = tensors.map(({ name, shape, dtype }) => byteLength(name, shape, dtype));
   const largest = sizes.reduce((most, size) => Math.max(most, size), 0);
-  const buffers = [new Uint8Array(largest), new Uint8Array(largest)];
+  const buffers = [allocate(largest), allocate(largest)];
   try {
     for (const [i, tensor] of tensors.entries()) {
       const bytes = await tensor.read(buffers[i % 2]);

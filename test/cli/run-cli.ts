@@ -13,7 +13,7 @@ export const PARITY = 'test/fixtures/parity';
 
 /** Runs the built program, as a user does. */
 export function runCli(...args: readonly string[]): Promise<CliResult> {
-  if (!existsSync('dist/cli.mjs')) throw new Error('the program is not built: npm run build');
+  if (!existsSync('dist/cli.cjs')) throw new Error('the program is not built: npm run build');
   return new Promise((resolve) => {
     execFile('node', ['bin/delta-dit.mjs', ...args], { env: process.env }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr });

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { castTensor } from '../../converters/cast.ts';
-import { convertCheckpoint } from '../../converters/convert.ts';
+import { type ConvertProgress, convertCheckpoint } from '../../converters/convert.ts';
 import { inspectCheckpoint } from '../../converters/inspect.ts';
 import { openDiT } from '../../converters/open-dit.ts';
 import { encodeFloat32, toFloat32 } from '../../src/checkpoint/dtypes.ts';
@@ -24,12 +24,13 @@ describe('convertCheckpoint', () => {
       out,
       dtype: 'float32',
       shardBytes: 200_000,
-      onProgress: ({ doneBytes }) => steps.push(doneBytes),
+      onProgress: ({ doneBytes, totalBytes }) => steps.push(doneBytes / totalBytes),
     });
     expect(manifest.transformer.files.length).toBeGreaterThan(2);
     expect(manifest.transformer.files[0]?.name).toMatch(/^transformer-00001-of-0000\d\.safetensors$/);
     expect(nonFinite).toBe(0);
     expect(steps).toEqual([...steps].sort((a, b) => a - b));
+    expect(steps.at(-1)).toBe(1);
     const [converted, foreign] = [await openDiT(out), await openDiT(FOLDER)];
     expect([...converted.transformer.archive.tensors.keys()].sort()).toEqual(
       [...foreign.transformer.archive.tensors.keys()].sort(),
@@ -58,6 +59,18 @@ describe('convertCheckpoint', () => {
     const work = convertCheckpoint({ from: FOLDER, out, signal: stop.signal, onProgress: () => stop.abort() });
     await expect(work).rejects.toBeInstanceOf(AbortError);
     expect(readdirSync(scratch).filter((name) => name.includes('stopped'))).toEqual([]);
+  });
+
+  it('stops between the last tensors and the last checksums, too', async () => {
+    const stop = new AbortController();
+    const out = join(scratch, 'late');
+    const onProgress = ({ doneBytes, totalBytes }: ConvertProgress) => {
+      if (doneBytes > totalBytes / 2 && doneBytes < totalBytes) stop.abort();
+    };
+    await expect(convertCheckpoint({ from: FOLDER, out, signal: stop.signal, onProgress })).rejects.toBeInstanceOf(
+      AbortError,
+    );
+    expect(readdirSync(scratch).filter((name) => name.includes('late'))).toEqual([]);
   });
 });
 

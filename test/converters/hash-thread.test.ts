@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { HashThread } from '../../converters/hash-thread.ts';
-import { FileError } from '../../src/errors.ts';
+import { AbortError, FileError } from '../../src/errors.ts';
 import { seededIntegers } from '../checkpoint/mutations.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'delta-dit-hash-'));
@@ -26,18 +26,20 @@ it('gives length, sha256 and the CRC-32 of pieces in any order, empty ones and s
   const pieces = cuts.map((offset, i) => ({ offset, bytes: (cuts[i + 1] ?? content.length) - offset })).reverse();
   pieces.push({ offset: 100, bytes: 0 });
   const crc32s = pieces.map(({ offset, bytes }) => crc32(content.subarray(offset, offset + bytes)));
-  expect(await thread.whole(path, { pieces })).toMatchObject({ bytes: content.length, sha256, crc32s });
+  expect(await thread.whole(path, pieces)).toMatchObject({ bytes: content.length, sha256, crc32s });
 });
 
-it('follows a file that grows', async () => {
-  const growing = join(scratch, 'growing');
-  for (let done = 0; done < content.length; ) {
-    const length = integer(400_000) + 1;
-    appendFileSync(growing, content.subarray(done, done + length));
-    done = Math.min(done + length, content.length);
-    thread.grownTo(growing, done);
-  }
-  expect(await thread.whole(growing, { upTo: content.length })).toMatchObject({ bytes: content.length, sha256 });
+it('tells how far it is, and fails with what is thrown at that', async () => {
+  const large = join(scratch, 'large');
+  writeFileSync(large, new Uint8Array(40_000_000));
+  const told: number[] = [];
+  expect((await thread.whole(large, [], (bytes) => told.push(bytes))).bytes).toBe(40_000_000);
+  expect(told).toEqual([16_777_216, 33_554_432]);
+  const stop = new AbortError('enough');
+  const stopping = () => {
+    throw stop;
+  };
+  await expect(thread.whole(large, [], stopping)).rejects.toBe(stop);
 });
 
 it('answers questions that are asked at once, of one file twice', async () => {
@@ -46,7 +48,6 @@ it('answers questions that are asked at once, of one file twice', async () => {
 });
 
 it('says which file cannot be read, and goes on', async () => {
-  thread.grownTo(join(scratch, 'absent'), 3);
   await expect(thread.whole(join(scratch, 'absent'))).rejects.toThrow(FileError);
   await expect(thread.whole(join(scratch, 'absent'))).rejects.toThrow(/absent: could not be read again \(ENOENT/);
   expect((await thread.whole(path)).sha256).toBe(sha256);

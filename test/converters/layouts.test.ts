@@ -52,9 +52,11 @@ describe('transposed', () => {
     [84, 45],
     [83, 46],
     [130, 258],
-  ])('turns squares of 2 × 2 where both sides are even: %d × %d', async (rows, columns) => {
+    [132, 258],
+    [4, 2],
+  ])('turns 4 rows × 2 columns at once where the sides are multiples: %d × %d', async (rows, columns) => {
     const { tensor, want } = matrixOf('F16', 2, rows, columns);
-    for (const bandRows of [2, 6, 40, 200]) {
+    for (const bandRows of [1, 4, 6, 40, 200]) {
       const kernel = await transposed('kernel', tensor, bandRows * columns * 2).read();
       expect(Buffer.from(kernel).equals(want)).toBe(true);
     }
