@@ -22,15 +22,16 @@ export class Rounding {
     return new Uint8Array(this.module.memory.buffer, 0, 4 * BLOCK);
   }
 
-  /** @returns whether a value is NaN, infinite, or larger than the type's largest finite one */
+  /** @param rounded as long as `values` @returns whether a value is NaN, infinite, or larger than the type's largest finite one */
   round(values: Float32Array, dtype: 'F16' | 'BF16', rounded: Uint16Array): boolean {
     const round = dtype === 'F16' ? this.module.float16 : this.module.bfloat16;
     let odd = 0;
     for (let at = 0; at < values.length; at += BLOCK) {
       const block = values.subarray(at, at + BLOCK);
+      const count = 4 * Math.ceil(block.length / 4);
       if (block.buffer !== this.floats.buffer) this.floats.set(block);
-      this.floats.fill(0, block.length, 4 * Math.ceil(block.length / 4));
-      odd |= round(0, this.halves.byteOffset, 4 * Math.ceil(block.length / 4));
+      this.floats.fill(0, block.length, count);
+      odd |= round(0, this.halves.byteOffset, count);
       rounded.set(this.halves.subarray(0, block.length), at);
     }
     return odd !== 0;
