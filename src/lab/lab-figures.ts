@@ -73,6 +73,8 @@ export function frontierSpec(question: Question, rows: readonly LabRow[]): TopLe
 
 /** The part of the axis from which on names would not fit at the right of their points. */
 const ROOM = 0.7;
+/** What a name takes of the axes. */
+const [NAME_WIDTH, NAME_HEIGHT] = [0.3, 0.02];
 /** Of solvers without a cache. */
 const DARK = ['#111827', '#dc2626', '#2563eb', '#16a34a', '#9333ea', '#b45309', '#0e7490'];
 /** Of the others; one more than there are shapes, so that colours and shapes meet anew until both are used up. */
@@ -107,7 +109,7 @@ interface FrontierPoint {
   readonly family: string;
   readonly uncached: boolean;
   readonly method: string;
-  /** On no sampler's line, and no other row is faster and nearer. */
+  /** Named: on no sampler's line, no other row is faster and nearer, and no name of a nearer one is in the way. */
   readonly best: boolean;
   /** Where a name begins beside its point: "left" at it, "right" ends there. */
   readonly side: 'left' | 'right';
@@ -123,13 +125,23 @@ function frontierPoints(question: Question, rows: readonly LabRow[]): FrontierPo
     return [{ speed: row.latencyRatio, value, family, uncached: isUncached, method: row.method }];
   });
   const isNearer = (a: number, b: number) => (better === 'higher' ? a > b : a < b);
-  const speeds = points.map(({ speed }) => Math.log(speed));
-  const [slowest, fastest] = [Math.min(...speeds), Math.max(...speeds)];
-  return points.map((one) => {
-    const isBeaten = points.some(({ speed, value }) => speed > one.speed && isNearer(value, one.value));
-    const side = Math.log(one.speed) - slowest < ROOM * (fastest - slowest) ? 'left' : 'right';
-    return { ...one, best: !one.uncached && !isBeaten, side };
+  const across = alongAxis(points.map(({ speed }) => Math.log(speed)));
+  const up = alongAxis(points.map(({ value }) => (better === 'lower' ? Math.log(value) : value)));
+  const isBest = points.map(
+    (one) => !one.uncached && !points.some(({ speed, value }) => speed > one.speed && isNearer(value, one.value)),
+  );
+  const isInTheWay = (i: number, k: number) =>
+    Math.abs((across[i] ?? 0) - (across[k] ?? 0)) < NAME_WIDTH && Math.abs((up[i] ?? 0) - (up[k] ?? 0)) < NAME_HEIGHT;
+  return points.map((one, k) => {
+    const isHidden = points.some(({ value }, i) => isBest[i] && isNearer(value, one.value) && isInTheWay(i, k));
+    return { ...one, best: isBest[k] === true && !isHidden, side: (across[k] ?? 0) < ROOM ? 'left' : 'right' };
   });
+}
+
+/** Where values lie between the least and the greatest, 0 … 1. */
+function alongAxis(values: readonly number[]): readonly number[] {
+  const [least, greatest] = [Math.min(...values), Math.max(...values)];
+  return values.map((value) => (value - least) / (greatest - least || 1));
 }
 
 /** What Fig. 5 of Δ-DiT (arXiv 2406.01125) sweeps: the stage bound and the number of cached blocks. */

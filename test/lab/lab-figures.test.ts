@@ -53,6 +53,15 @@ describe('a frontier', () => {
     expect(values.flatMap(({ best, method }) => (best ? [method] : []))).toEqual(named);
   });
 
+  it('leaves out the name of a row that would lie on that of a nearer one', () => {
+    const beside = row('beside', 'near', { speed: 1.55, psnr: 28.9, frechet: 0.7 });
+    const below = row('below', 'near', { speed: 1.55, psnr: 27, frechet: 0.7 });
+    const named = (rows: readonly LabRow[]) =>
+      valuesOf(frontierSpec('converged', rows)).flatMap(({ best, method }) => (best ? [method] : []));
+    expect(named([...ROWS, beside])).toEqual(['near, ddim, 20 steps']);
+    expect(named([...ROWS, below])).toEqual(['near, ddim, 20 steps', 'below']);
+  });
+
   it('leaves out rows without a number', () => {
     const values = valuesOf(
       frontierSpec('uncached', [...ROWS, row('same', 'same', { speed: 1, psnr: Infinity, uncached: Infinity })]),
