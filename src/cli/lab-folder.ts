@@ -64,7 +64,8 @@ export class LabFolder implements LabStore {
     });
     const known = settingsOf(file, text);
     for (const key of ['batchSize', 'subjects'] as const) {
-      if (!agree(key, known, wanted) || known.subjects.length < wanted.subjects.length)
+      const isShort = key === 'subjects' && known.subjects.length < wanted.subjects.length;
+      if (isShort || !agree(key, known, wanted))
         throw new OptionError(
           `${path}: has other ${key} than this laboratory; give the same --batch-size, --seeds and prompts`,
         );

@@ -8,7 +8,7 @@ import { fusedKernels } from '../../support/fused.ts';
 if (globalThis.DELTA_DIT_BACKEND === 'tensorflow') {
   it('are in use where the report of the backend says so', async () => {
     const { fusedOps } = await useBackend('tensorflow');
-    expect(fusedKernels().length).toBe(fusedOps?.instructions === undefined ? 0 : 14);
+    expect(fusedKernels().length).toBe(fusedOps?.instructions === undefined ? 0 : 15);
   });
 
   it('of another TensorFlow are an error with the remedy, and the process goes on', () => {
