@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { runFused } from './fused.ts';
+import { hasFused, runFused } from './fused.ts';
 import type { LinearWeights } from './linear.ts';
 import { isOneAsItIs, type WeightedTensors } from './weighted-sum.ts';
 
 /** In the order in which a block has them. */
-const BRANCHES = ['self', 'cross', 'mlp'] as const;
+export const BRANCHES = ['self', 'cross', 'mlp'] as const;
 export type BranchName = (typeof BRANCHES)[number];
 
 /** Outputs of branches before their gates, [N,T,D], that a block takes instead of computing them, or gives beside its tokens. */
@@ -65,6 +65,7 @@ export function wholeBlock(
   block: WholeBlock,
   exchange: BranchExchange = NOTHING,
 ): BlockOutputs | undefined {
+  if (!hasFused('DeltaDitBlock')) return undefined;
   const { linears, modulation, caption } = block;
   const single = 'table' in modulation;
   const { qkv, proj, fc1, fc2, cross } = linears;
@@ -91,6 +92,7 @@ export function wholeBlock(
   return exchanging(inputs, settings, exchange);
 }
 
+/** Adds what is given and asked for to the op's inputs and attributes. */
 function exchanging(
   inputs: Record<string, tf.Tensor>,
   settings: Readonly<Record<string, number | boolean | string>>,

@@ -26,6 +26,11 @@ export type FusedOp =
   | 'DeltaDitGroupMoments'
   | 'DeltaDitNormaliseGroups';
 
+/** Whether the running backend brings a kernel, where preparing a call is not worth it without. */
+export function hasFused(name: FusedOp): boolean {
+  return getKernel(name, getBackend()) !== undefined;
+}
+
 /**
  * Computes an op by the kernel of the running backend. These kernels have no gradients: this library only infers.
  * @param inputs float32; all that are given must not be undefined
@@ -36,6 +41,6 @@ export function runFused<T extends Tensor | Tensor[]>(
   inputs: Readonly<Record<string, Tensor>>,
   attributes: Readonly<Record<string, number | boolean | string>> = {},
 ): T | undefined {
-  if (!getKernel(name, getBackend())) return undefined;
+  if (!hasFused(name)) return undefined;
   return engine().runKernel(name, inputs as NamedTensorMap, attributes as NamedAttrMap) as T;
 }

@@ -10,6 +10,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import type { WeightDtype } from '../../checkpoint/hold.ts';
 import { BackendError } from '../../errors.ts';
+import { BRANCHES } from '../../ops/block.ts';
 import type { FusedOp } from '../../ops/fused.ts';
 
 /** As much of tfjs-node's backend as calling an op by name takes. */
@@ -104,8 +105,6 @@ function linear(call: Call): Tensor {
   if (attrs.eps !== undefined) attributes.push(eps(call));
   return listOp('DeltaDitLinear', call, ['x', 'kernel'], LINEAR_INPUTS, attributes);
 }
-
-const BRANCHES = ['self', 'cross', 'mlp'] as const;
 
 /** A whole block: its inputs as one list, in the order in which the seat names them; its tokens, then what is asked for. */
 function block(call: Call): Tensor[] {

@@ -6,7 +6,7 @@ import { checkNumber } from '../option-checks.ts';
 import type { DynamicPolicy } from '../policy.ts';
 import { predictorOf } from '../predictors/named.ts';
 import type { PredictorSpec } from '../predictors/predictor.ts';
-import { readRows, relativeChange } from '../row-change.ts';
+import { halvesTogether, readRows, relativeChange } from '../row-change.ts';
 import type { Span } from '../site.ts';
 import { checkWhole, defaultCachedBlocks } from '../stage-planner.ts';
 import { type Region, regionSpan } from './span-cache.ts';
@@ -42,11 +42,12 @@ export function adaptiveDelta(options: AdaptiveDeltaOptions = {}): DynamicPolicy
   const { history } = predictorOf(predictor);
   return {
     name: `adaptive-delta-${region}`,
-    begin: ({ depth, numInferenceSteps, run: { guidanceScale = 1 } = {} }) => {
+    begin: (setting) => {
+      const { depth, numInferenceSteps } = setting;
       const count = options.cachedBlocks ?? defaultCachedBlocks(numInferenceSteps, depth);
       checkWhole('cachedBlocks', count, 0, depth, "the model's blocks");
       const span = regionSpan(region, count, depth);
-      const halves = guidanceScale > 1 ? 2 : 1;
+      const halves = halvesTogether('together', setting);
       return new AdaptiveRun(predictor, { span, tolerance, maxInterval, history, halves }, numInferenceSteps);
     },
   };
